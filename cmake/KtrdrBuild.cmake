@@ -12,6 +12,7 @@ set(KTRDR_SANITIZE "" CACHE STRING "address, thread or empty")
 add_library(ktrdr_options INTERFACE)
 target_compile_options(ktrdr_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual
+  -Wno-missing-field-initializers  # {.name = "x"} leaves the rest at its default: that is what it is for
   -Werror
   -ffp-contract=off           # a fused multiply-add would change bits from one CPU to the next
   -fstack-protector-strong)

@@ -50,7 +50,7 @@ function(ktrdr_library)
     add_executable(${name}_test ${tests})
     target_include_directories(${name}_test PRIVATE src)
     target_link_libraries(${name}_test PRIVATE ${target} ${testing_target} ${ARG_TESTING} ${ARG_USES} ${ARG_PRIVATE}
-                          ktrdr_options GTest::gtest GTest::gmock GTest::gtest_main)
+                          ktrdr_options ktrdr_core_testing GTest::gtest GTest::gmock GTest::gtest_main)
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_TIMEOUT 60
                          PROPERTIES TIMEOUT 120 LABELS unit)
   endif()

@@ -1,0 +1,40 @@
+// The JSON keys of every type in checkpoint.h, in the order they are written.
+#pragma once
+
+#include "codec.h"
+#include "enums.h"
+#include "ktrdr/api/checkpoint.h"
+
+namespace ktrdr::api::internal {
+
+template <>
+struct Fields<CheckpointInfo> {
+  static constexpr auto kTable = std::tuple{required("ref", &CheckpointInfo::ref),
+                                            field("parent", &CheckpointInfo::parent),
+                                            required("checkpoint_type", &CheckpointInfo::checkpoint_type),
+                                            field("epoch", &CheckpointInfo::epoch),
+                                            required("start_epoch", &CheckpointInfo::start_epoch),
+                                            required("start_batch", &CheckpointInfo::start_batch),
+                                            field("global_step", &CheckpointInfo::global_step),
+                                            field("created_at", &CheckpointInfo::created_at),
+                                            field("size_bytes", &CheckpointInfo::size_bytes),
+                                            field("manifest_digest", &CheckpointInfo::manifest_digest)};
+};
+
+template <>
+struct Fields<CheckpointData> {
+  static constexpr auto kTable = std::tuple{field("operation_id", &CheckpointData::operation_id),
+                                            field("checkpoint_type", &CheckpointData::checkpoint_type),
+                                            field("created_at", &CheckpointData::created_at),
+                                            field("state", &CheckpointData::state),
+                                            field("kept", &CheckpointData::kept),
+                                            field("artifacts_path", &CheckpointData::artifacts_path)};
+};
+
+template <>
+struct Fields<CheckpointResponse> {
+  static constexpr auto kTable =
+      std::tuple{field("success", &CheckpointResponse::success), field("data", &CheckpointResponse::data)};
+};
+
+}  // namespace ktrdr::api::internal

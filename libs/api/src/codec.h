@@ -1,0 +1,228 @@
+// The one generic encoder and decoder behind json.h. A wire type takes part by a table of its fields:
+//
+//   template <> struct Fields<HealthResponse> {
+//     static constexpr auto kTable = std::tuple{field("success", &HealthResponse::success), required(...)};
+//   };
+//
+// and one line KTRDR_WIRE_TYPE(HealthResponse); in a *_codec.cc. The same tables will describe the types in
+// OpenAPI.
+#pragma once
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <tuple>
+#include <type_traits>
+
+#include "ktrdr/api/checkpoint.h"
+#include "ktrdr/api/json.h"
+#include "ktrdr/api/operation.h"
+#include "ktrdr/api/worker.h"
+
+namespace ktrdr::api::internal {
+
+using Json = nlohmann::ordered_json;
+
+template <class T>
+struct Fields;  // one specialisation per struct
+
+template <class Owner, class Member>
+struct Field {
+  const char* name;
+  Member Owner::*member;
+  bool is_required;
+};
+
+// A field that may be absent: it keeps its default.
+template <class Owner, class Member>
+constexpr Field<Owner, Member> field(const char* name, Member Owner::*member) {
+  return {name, member, false};
+}
+
+template <class Owner, class Member>
+constexpr Field<Owner, Member> required(const char* name, Member Owner::*member) {
+  return {name, member, true};
+}
+
+// Enums by name; the tables are in enums.cc.
+template <class Enum>
+struct EnumNames;  // static constexpr std::array<std::pair<Enum, const char*>, N> kTable
+
+// Where we are in the document, for messages: "progress.context.epoch".
+struct Reader {
+  UnknownKeys unknown = UnknownKeys::kRefuse;
+  std::string path;
+
+  Error wrong(const std::string& expected) const {
+    return {ErrorCode::kInvalidArgument,
+            (path.empty() ? "The body" : "'" + path + "'") + " must be " + expected + "."};
+  }
+  Reader at(std::string_view key) const {
+    return {unknown, path.empty() ? std::string(key) : path + "." + std::string(key)};
+  }
+};
+
+// ---- decoding: one overload per kind of value ----
+
+template <class T>
+concept HasFields = requires {
+  Fields<T>::kTable;
+};
+template <class T>
+concept HasNames = requires {
+  EnumNames<T>::kTable;
+};
+
+Result<void> read(const Json& json, const Reader& reader, bool& value);
+Result<void> read(const Json& json, const Reader& reader, std::int64_t& value);
+Result<void> read(const Json& json, const Reader& reader, double& value);
+Result<void> read(const Json& json, const Reader& reader, std::string& value);
+Result<void> read(const Json& json, const Reader& reader, JsonText& value);
+Result<void> read(const Json& json, const Reader& reader, CheckpointRef& value);
+Result<void> refuse_unknown_keys(const Json& json, const Reader& reader, std::span<const char* const> known);
+
+template <HasNames T>
+Result<void> read(const Json& json, const Reader& reader, T& value);
+template <HasFields T>
+Result<void> read(const Json& json, const Reader& reader, T& value);
+template <class T>
+Result<void> read(const Json& json, const Reader& reader, std::optional<T>& value);
+template <class T>
+Result<void> read(const Json& json, const Reader& reader, std::vector<T>& value);
+
+template <HasNames T>
+Result<void> read(const Json& json, const Reader& reader, T& value) {
+  std::string allowed;
+  for (const auto& [candidate, name] : EnumNames<T>::kTable) {
+    if (json.is_string() && json.get_ref<const std::string&>() == name) {
+      value = candidate;
+      return {};
+    }
+    allowed += (allowed.empty() ? "" : ", ") + std::string(name);
+  }
+  return reader.wrong("one of " + allowed);
+}
+
+template <class T>
+Result<void> read(const Json& json, const Reader& reader, std::optional<T>& value) {
+  if (json.is_null()) {
+    value.reset();
+    return {};
+  }
+  return read(json, reader, value.emplace());
+}
+
+template <class T>
+Result<void> read(const Json& json, const Reader& reader, std::vector<T>& value) {
+  if (!json.is_array()) return reader.wrong("a list");
+  value.clear();
+  for (std::size_t i = 0; i < json.size(); ++i) {
+    TRY(read(json[i], reader.at(std::to_string(i)), value.emplace_back()));
+  }
+  return {};
+}
+
+template <class Owner, class Member>
+Result<void> read_field(const Json& json, const Reader& reader, const Field<Owner, Member>& field,
+                        Owner& value) {
+  const auto found = json.find(field.name);
+  if (found != json.end()) return read(*found, reader.at(field.name), value.*field.member);
+  if (field.is_required) {
+    return Error(ErrorCode::kInvalidArgument, "The key '" + reader.at(field.name).path + "' is missing.");
+  }
+  return {};
+}
+
+template <HasFields T>
+Result<void> read(const Json& json, const Reader& reader, T& value) {
+  if (!json.is_object()) return reader.wrong("an object");
+  return std::apply(
+      [&](const auto&... fields) -> Result<void> {
+        const char* known[] = {fields.name...};
+        TRY(refuse_unknown_keys(json, reader, known));
+        Result<void> result;
+        static_cast<void>(((result = read_field(json, reader, fields, value), result.ok()) && ...));
+        return result;
+      },
+      Fields<T>::kTable);
+}
+
+// ---- encoding ----
+
+template <HasNames T>
+Json write(const T& value);
+template <HasFields T>
+Json write(const T& value);
+template <class T>
+Json write(const std::optional<T>& value);
+template <class T>
+Json write(const std::vector<T>& value);
+
+inline Json write(bool value) { return value; }
+inline Json write(std::int64_t value) { return value; }
+inline Json write(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+inline Json write(const std::string& value) { return value; }
+Json write(const JsonText& value);
+Json write(const CheckpointRef& value);
+
+template <HasNames T>
+Json write(const T& value) {
+  for (const auto& [candidate, name] : EnumNames<T>::kTable) {
+    if (candidate == value) return name;
+  }
+  CHECK(false, "every enumerator has a name");
+}
+
+template <class T>
+Json write(const std::optional<T>& value) {
+  return value ? write(*value) : Json(nullptr);
+}
+
+template <class T>
+Json write(const std::vector<T>& value) {
+  Json list = Json::array();
+  for (const auto& item : value) list.push_back(write(item));
+  return list;
+}
+
+template <HasFields T>
+Json write(const T& value) {
+  Json object = Json::object();
+  std::apply([&](const auto&... fields) { ((object[fields.name] = write(value.*fields.member)), ...); },
+             Fields<T>::kTable);
+  return object;
+}
+
+// One strict document; see json.h for what is refused.
+Result<Json> parse(std::string_view text);
+std::string dump(const Json& json, int indent);
+
+}  // namespace ktrdr::api::internal
+
+namespace ktrdr::api {
+
+template <class T>
+Result<T> from_json(std::string_view text, UnknownKeys unknown) {
+  TRY_ASSIGN(const internal::Json json, internal::parse(text));
+  T value;
+  TRY(internal::read(json, {unknown, ""}, value));
+  return value;
+}
+
+template <class T>
+std::string to_json(const T& value) {
+  return internal::dump(internal::write(value), -1);
+}
+
+template <class T>
+std::string to_pretty_json(const T& value) {
+  return internal::dump(internal::write(value), 2) + "\n";
+}
+
+}  // namespace ktrdr::api
+
+// Inside namespace ktrdr::api.
+#define KTRDR_WIRE_TYPE(Type)                                           \
+  template Result<Type> from_json<Type>(std::string_view, UnknownKeys); \
+  template std::string to_json<Type>(const Type&);                      \
+  template std::string to_pretty_json<Type>(const Type&)

@@ -1,0 +1,222 @@
+// The operations table: one row per operation, one state machine, and the rules of fencing in the WHERE
+// clauses.
+//
+//   pending --claim--> running --complete--> completed
+//      |                 | \--fail, lease lost--> failed ----+
+//      |                 \----stopped on request--> cancelled-+--try_resume--> running (attempt + 1,
+//      unclaimed)
+//      \--cancel--> cancelled
+//
+// Every change is ONE conditional UPDATE that names what it expects; a refused change changes nothing, and
+// only then a second read explains the refusal. Every call is durable before it returns. Implementations are
+// safe to call from any thread and block until the store answered. Numbers in brackets are the rules of
+// docs/protocol.md.
+//
+// Errors besides those named at a method: kNotFound for an unknown operation, kIo when the store failed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ktrdr/api/operation.h"
+#include "ktrdr/api/training.h"
+#include "ktrdr/api/worker.h"
+#include "ktrdr/core/ids.h"
+#include "ktrdr/core/result.h"
+
+namespace ktrdr::storage {
+
+// Who writes: rule 3. Any other pair, and any row that is not running, is refused with kStale.
+struct Fence {
+  Attempt attempt = 0;
+  WorkerId worker;
+};
+
+// What a client may add to a change (rule 13).
+struct Precondition {
+  std::optional<std::int64_t> if_version;  // If-Match; another version is kPreconditionFailed
+};
+
+// A key a client chose for one change, and the hash of what it asked for (rule 13).
+struct IdempotencyKey {
+  std::string key;
+  std::string request_hash;
+};
+
+struct NewOperation {
+  OperationId id;
+  std::string operation_type = "training";
+  api::OperationMetadata metadata;
+  api::TrainingRequest request;
+};
+
+// `replayed`: the same Idempotency-Key with the same request was here before; this is its answer, nothing was
+// changed.
+struct Created {
+  api::Operation operation;
+  bool replayed = false;
+};
+
+struct Resumed {
+  api::Operation operation;  // already running, attempt + 1, unclaimed
+  api::CheckpointInfo from;
+  bool replayed = false;
+};
+
+struct Claimed {
+  api::Operation operation;
+  std::optional<CheckpointRef> current_checkpoint;
+  std::int64_t next_sequence = 0;
+};
+
+struct HeartbeatOutcome {
+  bool cancel_requested = false;
+  std::int64_t version = 0;
+};
+
+struct Committed {
+  std::vector<CheckpointRef> dropped;
+  std::int64_t version = 0;
+};
+
+struct Completed {
+  api::Operation operation;
+  std::vector<CheckpointRef> dropped;  // the pointers are cleared; the files can go now
+};
+
+// What the sweeper watches (rule 7).
+struct Pulse {
+  OperationId id;
+  Attempt attempt = 0;
+  std::optional<WorkerId> owner;
+  std::string owner_name;
+  std::int64_t heartbeat_sequence = 0;
+  bool cancel_requested = false;
+  std::optional<std::string> last_heartbeat_at;
+  std::optional<CheckpointRef> current_checkpoint;
+};
+
+// An operation that waits for a worker: pending, or resumed and unclaimed.
+struct Waiting {
+  OperationId id;
+  Attempt attempt = 0;
+  bool is_resume = false;  // it has a checkpoint
+};
+
+// Which rows to list: newest first, keyset pages.
+struct ListQuery {
+  std::optional<api::OperationStatus> status;
+  std::optional<std::string> operation_type;
+  bool active_only = false;  // pending or running
+  std::int64_t limit = 10;
+  std::int64_t offset = 0;
+};
+
+struct OperationPage {
+  std::vector<api::Operation> operations;
+  std::int64_t total_count = 0;   // rows that match
+  std::int64_t active_count = 0;  // pending or running rows in all
+};
+
+class OperationsRepository {
+ public:
+  virtual ~OperationsRepository() = default;
+
+  // A new pending row, phase queued, attempt 1, version 1. kConflict when the id exists, or when the key was
+  // used for another request.
+  virtual Result<Created> create(const NewOperation& operation, const std::optional<IdempotencyKey>& key) = 0;
+
+  // With warnings, metrics (the epochs) and the current checkpoint.
+  virtual Result<api::Operation> get(const OperationId& id) = 0;
+  virtual Result<api::TrainingJob> job(const OperationId& id) = 0;
+  virtual Result<OperationPage> list(const ListQuery& query) = 0;
+
+  // [1] cancelled or failed, with a checkpoint -> running: started_at now, completed_at, error, owner,
+  // heartbeat, phase (queued) and cancel request cleared, attempt + 1, version + 1; the stored request's
+  // allow_changes is set to the given one. Refused: kConflict "already running" / "already completed" /
+  // "cannot resume a pending operation"; kCheckpointNotFound when there is no checkpoint (says to use retry);
+  // kPreconditionFailed.
+  virtual Result<Resumed> try_resume(const OperationId& id, bool allow_changes,
+                                     const Precondition& precondition,
+                                     const std::optional<IdempotencyKey>& key) = 0;
+
+  // [2] (pending or running) and unclaimed and no cancel request and this attempt -> running, owned;
+  // started_at is set when it was pending. Deletes epochs after the current checkpoint's last completed one,
+  // so that history is rewound. The same claim again gets the same answer. Refused: kStale when the attempt
+  // moved on, kConflict otherwise.
+  virtual Result<Claimed> claim(const OperationId& id, const Fence& fence,
+                                const std::string& worker_name) = 0;
+
+  // [3] heartbeat_sequence + 1, progress and phase stored (not a version). New epochs are inserted or
+  // replaced, new warnings are appended (the same text once).
+  virtual Result<HeartbeatOutcome> heartbeat(const OperationId& id, const api::HeartbeatRequest& beat) = 0;
+
+  // [4][10] Inserts the checkpoint, moves the pointer, drops all rows but the newest two, in one transaction.
+  // The parent must be the current pointer (or both none). The same commit again gets the same answer.
+  // Refused: kStale by the fence, kConflict when the parent is not the current one.
+  virtual Result<Committed> commit_checkpoint(const OperationId& id, const Fence& fence,
+                                              const api::CheckpointInfo& checkpoint) = 0;
+
+  // [9] The pointer goes from `bad` to `previous` (both must be rows), the bad row is dropped, a warning with
+  // the reason is added, epochs after `previous` are deleted. The same rewind again gets the same answer.
+  // kStale, kConflict.
+  virtual Result<Committed> rewind(const OperationId& id, const Fence& fence,
+                                   const api::RewindRequest& request) = 0;
+
+  // [8][12] running -> completed: result, model, progress 100, checkpoint rows and pointer cleared. Wins over
+  // a cancel request that was not acted on. The same complete again (same model_sha256, same fence) gets the
+  // same answer. kStale.
+  virtual Result<Completed> complete(const OperationId& id, const api::CompleteRequest& request) = 0;
+
+  // running -> failed. The same again gets the same answer. kStale.
+  virtual Result<api::Operation> fail(const OperationId& id, const Fence& fence,
+                                      const std::string& message) = 0;
+
+  // running -> cancelled by its worker: after a cancel request (message: the reason given), or on shutdown (a
+  // message that says so). Progress, epochs and the warning are stored too. The same again gets the same
+  // answer. kStale.
+  virtual Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request) = 0;
+
+  // An attempt that could not be started (no checkpoint, or a corrupted one): running, unclaimed, this
+  // attempt -> failed.
+  virtual Result<api::Operation> fail_unclaimed(const OperationId& id, Attempt attempt,
+                                                const std::string& message) = 0;
+
+  // [8] pending or unclaimed -> cancelled at once; claimed -> cancel request and phase cancelling, the row
+  // stays running. Asking again is the same answer. kConflict on a finished row; kPreconditionFailed.
+  virtual Result<api::Operation> request_cancel(const OperationId& id, const std::string& reason,
+                                                const Precondition& precondition) = 0;
+
+  // [7] Every running row that has an owner.
+  virtual Result<std::vector<Pulse>> pulses() = 0;
+  // [7] Ends an operation whose worker fell silent: running, this attempt, this owner, heartbeat sequence
+  // still the watched one
+  // -> failed with the message, or cancelled when a cancel was requested. False: it moved in between, nothing
+  // changed.
+  virtual Result<bool> end_orphan(const Pulse& watched, const std::string& message) = 0;
+
+  // Oldest first: pending, or running and unclaimed.
+  virtual Result<std::vector<Waiting>> waiting(std::int64_t limit) = 0;
+
+  // Newest first. [10][11]
+  virtual Result<std::vector<api::CheckpointInfo>> checkpoints(const OperationId& id) = 0;
+  // Clears the pointer and the rows of an operation that is not running; the files can go after. kConflict
+  // while running or pending, kCheckpointNotFound when there is none.
+  virtual Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id) = 0;
+
+  // Which objects of this operation the sweep may not touch: what rows name, and (for a running row)
+  // everything of the current attempt. Nothing for an unknown operation. [11]
+  struct Keep {
+    std::vector<CheckpointRef> refs;
+    std::optional<Attempt> whole_attempt;
+  };
+  virtual Result<Keep> keep(const OperationId& id) = 0;
+
+  // The first answer of `key`'s request is gone for ever only after this age; called by the housekeeping
+  // loop.
+  virtual Result<std::int64_t> forget_idempotency_keys(std::int64_t older_than_wall_ms) = 0;
+};
+
+}  // namespace ktrdr::storage
