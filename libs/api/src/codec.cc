@@ -75,7 +75,17 @@ Result<void> read(const Json& json, const Reader& reader, std::string& value) {
   return {};
 }
 
-Result<void> read(const Json& json, const Reader&, JsonText& value) {
+namespace {
+int depth_of(const Json& json) {
+  int deepest = 0;
+  for (const Json& child : json) deepest = std::max(deepest, json.is_structured() ? depth_of(child) : 0);
+  return deepest + 1;
+}
+}  // namespace
+
+// Shallower than a document may be, because it goes out again inside another one.
+Result<void> read(const Json& json, const Reader& reader, JsonText& value) {
+  if (depth_of(json) > kDeepest / 2) return reader.wrong("JSON of at most 16 levels");
   value.text = dump(json, -1);
   return {};
 }

@@ -89,6 +89,17 @@ TEST(Json, RefusesADuplicateKeyAtAnyDepth) {
   EXPECT_THAT(from_json<JsonText>(R"([{"b":1},{"b":2}])"), IsOk());
 }
 
+TEST(Json, CarriesOnlyShallowTexts) {
+  const auto nested = [](int levels) {
+    return R"({"worker_id":"w","endpoint_url":"u","capabilities":)" +
+           std::string(static_cast<std::size_t>(levels), '[') +
+           std::string(static_cast<std::size_t>(levels), ']') + "}";
+  };
+  EXPECT_THAT(from_json<WorkerRegistration>(nested(16)), IsOk());
+  EXPECT_THAT(from_json<WorkerRegistration>(nested(17)),
+              SaysError("'capabilities' must be JSON of at most 16 levels"));
+}
+
 TEST(Json, NeverRepeatsTheInputInAMessage) {
   const auto bad = from_json<ClaimRequest>(R"({"secret-looking-key":1})");
   EXPECT_EQ(bad.error().message.find("secret"), std::string::npos);

@@ -91,8 +91,10 @@ Result<std::int64_t> parse_iso8601_ms(std::string_view text) {
   }
   if (take(text, "T ")) {
     if (!take_digits(text, 2, hour) || !take(text, ":") || !take_digits(text, 2, minute)) return bad;
-    if (take(text, ":") && !take_digits(text, 2, second)) return bad;
-    if (take(text, ".") && !take_fraction(text, ms)) return bad;
+    if (take(text, ":")) {
+      if (!take_digits(text, 2, second)) return bad;
+      if (take(text, ".") && !take_fraction(text, ms)) return bad;
+    }
     if (!take_zone(text, offset_minutes)) return bad;
   }
   const std::chrono::year_month_day date{std::chrono::year(year),

@@ -107,6 +107,7 @@ Result<void> replace_file_durably(const fs::path& file, std::string_view content
 
 Result<void> create_folders_durably(const fs::path& folder) {
   if (folder.empty()) return {};
+  if (!folder.has_filename()) return create_folders_durably(folder.parent_path());  // a trailing slash
   if (::mkdir(folder.c_str(), 0755) == 0) return sync_folder(folder_of(folder));
   if (errno == EEXIST) {
     std::error_code ignored;

@@ -35,7 +35,7 @@ WorkerId new_worker_id();
 // `bytes` random bytes from the kernel in hex: tokens, ids.
 std::string random_hex(std::size_t bytes);
 
-// The fencing number of an operation: 0 before the first claim's attempt, + 1 with every resume.
+// The fencing number of an operation: 1 at the start, + 1 with every resume.
 using Attempt = std::int64_t;
 
 // Which checkpoint of an operation: the attempt that wrote it and its sequence number in the operation.

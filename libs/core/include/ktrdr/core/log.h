@@ -17,7 +17,8 @@ struct LogField {
 // Call once, at the start of main; `program` stands on every line.
 void start_logging(std::string_view program, LogLevel least);
 
-// Safe from any thread. CR and LF in values are escaped, so that a value can't forge a line.
+// Safe from any thread. Control characters are escaped and values with spaces quoted, so that a value
+// can't forge a line, a field, or drive a terminal.
 void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields = {});
 
 }  // namespace ktrdr
