@@ -1,0 +1,63 @@
+# What ./dev check looks at. Every check prints what is wrong and fails; all of them run, so that one run shows all.
+
+format_files() { our_files .h .cc | xargs -r clang-format "$@"; }
+
+check_format() { format_files --dry-run -Werror; }
+
+# ktrdr_library() refuses a dependency that points up, so configuring is the check of the layers.
+check_layers() { rm -f build/build.ninja && configure dev; }
+
+# Every public header compiles alone.
+check_headers() { build_target dev all_verify_interface_header_sets; }
+
+check_sizes() {
+  local file lines wrong=0
+  for file in $(our_files .h .cc .sh .cmake CMakeLists.txt); do
+    lines=$(wc -l <"$file")
+    [ "$lines" -le 600 ] || { echo "$file has $lines lines: does it hold one concept? (600 at most)"; wrong=1; }
+  done
+  return $wrong
+}
+
+# Nothing may depend on the folders of one machine.
+check_paths() {
+  local found
+  found=$({ our_files .h .cc .md .sh .txt .cmake .json .yaml .yml; printf '%s\n' ./dev ./.ci/run; } |
+    xargs grep -nE '(^|[^A-Za-z0-9_.}$])/(work|root|home|tmp)/[a-z]' || true)
+  [ -z "$found" ] || { echo "$found"; return 1; }
+}
+
+# Links from one of our pages to a file that is not there.
+check_links() {
+  local page link wrong=0
+  for page in $(our_files .md); do
+    for link in $(grep -oE '\]\([^)[:space:]]+\)' "$page" | sed -e 's/^](//' -e 's/)$//' -e 's/#.*//' | grep -vE '^([a-z]+:|$)' || true); do
+      [ -e "$(dirname "$page")/$link" ] || { echo "$page links to $link, which is not there"; wrong=1; }
+    done
+  done
+  return $wrong
+}
+
+# name | what a failure means
+checks=(
+  "format  | run ./dev fmt"
+  "layers  | the configuration failed, or a library uses one that is above it"
+  "headers | a public header does not compile alone"
+  "sizes   | a file grew too long"
+  "paths   | a path of one machine is in a file"
+  "links   | a page links to nothing"
+)
+
+run_checks() {
+  local row name meaning outcome failed=0
+  for row in "${checks[@]}"; do
+    IFS='|' read -r name meaning <<<"$row"
+    name=${name// /}
+    set +e  # not "if check": bash forgets -e inside a condition, and a check would go on after its first failure
+    (set -e; "check_$name")
+    outcome=$?
+    set -e
+    if [ "$outcome" = 0 ]; then echo "ok    $name"; else echo "FAIL  $name:$meaning"; failed=1; fi
+  done
+  return $failed
+}
