@@ -1,0 +1,76 @@
+#include "mapped_file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <string>
+
+namespace ktrdr::checkpoints {
+namespace fs = std::filesystem;
+namespace {
+
+Error corrupted(std::string_view name, const std::string& what) {
+  return {ErrorCode::kCheckpointCorrupted, std::string(name) + " " + what + "."};
+}
+
+Error cannot_open(std::string_view name, const fs::path& path, int error_number) {
+  if (error_number == ENOENT) return corrupted(name, "is missing");
+  if (error_number == ELOOP) return corrupted(name, "is a symbolic link");
+  return io_error("open", path, error_number);
+}
+
+Error cannot_map(std::string_view name, const fs::path& path, int error_number) {
+  // EFAULT is what a page that can't be read from the disk looks like.
+  if (error_number == EFAULT || error_number == EIO) return corrupted(name, "can't be read from its disk");
+  return io_error("map", path, error_number);
+}
+
+// O_NONBLOCK: opening a named pipe would wait for ever.
+Result<FileDescriptor> open_in(const FileDescriptor& folder, const std::string& name, const fs::path& path) {
+  int fd = -1;
+  do {
+    fd = ::openat(folder.get(), name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  } while (fd < 0 && errno == EINTR);
+  if (fd < 0) return cannot_open(name, path, errno);
+  return FileDescriptor(fd);
+}
+
+Result<std::size_t> checked_size(const FileDescriptor& file, std::string_view name, std::uint64_t at_most,
+                                 const fs::path& path) {
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0) return io_error("examine", path, errno);
+  if (!S_ISREG(status.st_mode)) return corrupted(name, "is not a regular file");
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  if (size > at_most) {
+    return corrupted(name, "has " + std::to_string(size) + " bytes where at most " + std::to_string(at_most) +
+                               " are expected");
+  }
+  return static_cast<std::size_t>(size);
+}
+
+// Kernels before 5.14 don't know the advice; then the pages are read when they are used.
+int read_all_pages(void* address, std::size_t size) {
+  if (::madvise(address, size, MADV_POPULATE_READ) == 0 || errno == EINVAL) return 0;
+  return errno;
+}
+
+}  // namespace
+
+Result<FileBytes> map_file(const FileDescriptor& folder, std::string_view name, std::uint64_t at_most,
+                           const fs::path& folder_path) {
+  const fs::path path = folder_path / name;
+  TRY_ASSIGN(const FileDescriptor file, open_in(folder, std::string(name), path));
+  TRY_ASSIGN(const std::size_t size, checked_size(file, name, at_most, path));
+  if (size == 0) return FileBytes{};
+  void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (address == MAP_FAILED) return cannot_map(name, path, errno);
+  std::shared_ptr<const void> owner(address, [size](void* mapped) { ::munmap(mapped, size); });
+  if (const int error_number = read_all_pages(address, size); error_number != 0) {
+    return cannot_map(name, path, error_number);
+  }
+  return FileBytes{std::move(owner), std::span(static_cast<const std::byte*>(address), size)};
+}
+
+}  // namespace ktrdr::checkpoints
