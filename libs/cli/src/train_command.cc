@@ -64,9 +64,14 @@ class TrainCommand final : public Command {
     app.add_option("--data", data_, "Folder with the market data (default: the server's)")->type_name("DIR");
     app.add_option("--start", request_.start_date, "First day of data to use")->type_name("DATE");
     app.add_option("--end", request_.end_date, "Last day of data to use")->type_name("DATE");
-    app.add_option("--symbols", symbols_, "Comma-separated; must be what the strategy says")->delimiter(',');
+    app.add_option("--symbols", symbols_, "Comma-separated; must be what the strategy says")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("A,B");
     app.add_option("--timeframes", timeframes_, "Comma-separated; must be what the strategy says")
-        ->delimiter(',');
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("A,B");
     app.add_option("--seed", request_.seed, "Seed of all randomness (default: drawn once and stored)")
         ->check(CLI::Range(std::int64_t{0}, kLargestSeed));
     app.add_option("--checkpoint-every-epochs", request_.checkpoint_every_epochs, "Checkpoint every N epochs")

@@ -75,6 +75,13 @@ TEST_F(Train, SendsEveryOption) {
   EXPECT_EQ(sent.task_id, "mine");
 }
 
+TEST_F(Train, AListDoesNotSwallowTheStrategyBehindIt) {
+  bench_.server.answer(kStart, {200, kStarted});
+  EXPECT_EQ(bench_.run({"train", "--symbols", "EURUSD,GBPUSD", "--timeframes", "1h", "momentum"}), 0);
+  EXPECT_EQ(sent_start().strategy_name, "momentum");
+  EXPECT_EQ(sent_start().symbols, (std::vector<std::string>{"EURUSD", "GBPUSD"}));
+}
+
 TEST_F(Train, LeavesOutWhatWasNotGiven) {
   bench_.server.answer(kStart, {200, kStarted});
   EXPECT_EQ(bench_.run({"train", "momentum"}), 0);
