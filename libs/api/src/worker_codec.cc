@@ -4,6 +4,7 @@ namespace ktrdr::api {
 
 KTRDR_WIRE_TYPE(WorkerRegistration);
 KTRDR_WIRE_TYPE(WorkerInfo);
+KTRDR_WIRE_TYPE(std::vector<WorkerInfo>);
 KTRDR_WIRE_TYPE(ClaimRequest);
 KTRDR_WIRE_TYPE(ClaimAnswer);
 KTRDR_WIRE_TYPE(HeartbeatRequest);

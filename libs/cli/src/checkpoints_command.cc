@@ -1,0 +1,120 @@
+#include <CLI/CLI.hpp>
+
+#include "commands.h"
+#include "ktrdr/core/ids.h"
+#include "wording.h"
+
+namespace ktrdr::cli {
+namespace {
+
+std::string checkpoint_text(const api::CheckpointData& data, std::int64_t now_wall_ms) {
+  const api::CheckpointInfo& state = data.state;
+  return rows_text({{"operation", data.operation_id},
+                    {"checkpoint", state.ref.to_string()},
+                    {"type", std::string(to_string(data.checkpoint_type))},
+                    {"saved", data.created_at + " (" + age_text(data.created_at, now_wall_ms) + ")"},
+                    {"position", position_text(state)},
+                    {"step", std::to_string(state.global_step)},
+                    {"size", bytes_text(state.size_bytes)},
+                    {"digest", state.manifest_digest},
+                    {"path", data.artifacts_path}});
+}
+
+std::string kept_text(const std::vector<api::CheckpointInfo>& kept, std::int64_t now_wall_ms) {
+  std::vector<std::vector<std::string>> lines = {{"CHECKPOINT", "TYPE", "POSITION", "SIZE", "AGE"}};
+  for (const auto& checkpoint : kept) {
+    lines.push_back({checkpoint.ref.to_string(), std::string(to_string(checkpoint.checkpoint_type)),
+                     position_text(checkpoint), bytes_text(checkpoint.size_bytes),
+                     age_text(checkpoint.created_at, now_wall_ms)});
+  }
+  return table_text(lines);
+}
+
+bool says_yes(std::istream& in) {
+  std::string line;
+  std::getline(in, line);
+  return line == "y" || line == "Y" || line == "yes";
+}
+
+class CheckpointsCommand final : public Command {
+ public:
+  void configure(CLI::App& app) override {
+    app.require_subcommand(1);
+    show_ = app.add_subcommand("show", "Show an operation's checkpoint");
+    show_->footer("Example:\n  ktrdr checkpoints show op_training_20261123_140833_1a2b3c4d");
+    delete_ = app.add_subcommand("delete", "Delete an operation's checkpoints");
+    delete_->footer("Example:\n  ktrdr checkpoints delete op_training_20261123_140833_1a2b3c4d --force");
+    delete_->add_flag("-f,--force", force_, "Don't ask");
+    for (CLI::App* command : {show_, delete_}) {
+      command->fallthrough();
+      command->add_option("ID", id_, "The operation's id")->required();
+    }
+  }
+
+  Result<ExitCode> run(const Context& context) override {
+    TRY_ASSIGN(const OperationId id, OperationId::parse(id_));
+    TRY_ASSIGN(const auto api, context.api());
+    return show_->parsed() ? show(context, *api, id) : remove(context, *api, id);
+  }
+
+ private:
+  static Result<ExitCode> show(const Context& context, client::ApiClient& api, const OperationId& id) {
+    TRY_ASSIGN(const auto answer, api.checkpoint(id));
+    if (context.json()) {
+      context.print(api::to_json(answer.data));
+      return ExitCode::kOk;
+    }
+    context.print(checkpoint_text(answer.data, context.now()));
+    if (context.verbose()) context.print(kept_text(answer.data.kept, context.now()));
+    context.note("resume with: ktrdr resume " + id.value);
+    return ExitCode::kOk;
+  }
+
+  Result<ExitCode> remove(const Context& context, client::ApiClient& api, const OperationId& id) const {
+    if (!force_) {
+      TRY_ASSIGN(const bool confirmed, confirm(context, api, id));
+      if (!confirmed) return aborted(context);
+    }
+    TRY_ASSIGN(const auto answer, api.delete_checkpoint(id));
+    if (context.json()) context.print(api::to_json(answer));
+    else context.note(answer.message.empty() ? "Deleted." : answer.message);
+    return ExitCode::kOk;
+  }
+
+  static Result<bool> confirm(const Context& context, client::ApiClient& api, const OperationId& id) {
+    TRY_ASSIGN(const auto answer, api.checkpoint(id));
+    using enum api::CheckpointType;
+    const api::CheckpointType type = answer.data.checkpoint_type;
+    context.note("This deletes the " + std::string(to_string(type)) + " checkpoint of " + id.value + " (" +
+                 position_text(answer.data.state) + ").");
+    if (type == kCancellation || type == kFailure || type == kShutdown)
+      context.note("The training stopped there: without it, it can't be resumed and its work is lost.");
+    const Streams& streams = context.surroundings().streams;
+    streams.err << "Delete it? [y/N] " << std::flush;
+    return says_yes(streams.in);
+  }
+
+  static ExitCode aborted(const Context& context) {
+    context.note("Nothing was deleted.");
+    if (context.json())
+      context.print(api::to_json(api::MessageResponse{.success = false, .message = "Nothing was deleted."}));
+    return ExitCode::kOk;
+  }
+
+  CLI::App* show_ = nullptr;
+  CLI::App* delete_ = nullptr;
+  std::string id_;
+  bool force_ = false;
+};
+
+}  // namespace
+
+CommandRow checkpoints_command() {
+  return {"checkpoints", "Show or delete the checkpoints of an operation",
+          "Examples:\n"
+          "  ktrdr checkpoints show op_training_20261123_140833_1a2b3c4d\n"
+          "  ktrdr checkpoints delete op_training_20261123_140833_1a2b3c4d",
+          []() -> std::unique_ptr<Command> { return std::make_unique<CheckpointsCommand>(); }};
+}
+
+}  // namespace ktrdr::cli

@@ -1,0 +1,81 @@
+#include "operation_text.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+
+#include "wording.h"
+
+namespace ktrdr::cli {
+namespace {
+
+std::string progress_text(const api::Progress& progress) {
+  const std::string percent = percent_text(progress.percentage);
+  return progress.context.total_epochs > 0 ? percent + ", epoch " + epoch_text(progress.context) : percent;
+}
+
+std::string losses_text(const api::ProgressContext& context) {
+  if (!context.train_loss && !context.val_loss) return "";
+  return fmt::format("train {}, validation {}, best {}", loss_text(context.train_loss),
+                     loss_text(context.val_loss), loss_text(context.best_val_loss));
+}
+
+std::string worker_text(const api::Operation& operation) {
+  const std::string id = operation.worker_id.value_or("");
+  const std::string name = operation.worker_name.value_or("");
+  return name.empty() || name == id ? id : name + " (" + id + ")";
+}
+
+// What would be done again: the batches since the checkpoint.
+std::string repeat_text(const api::Operation& operation, const api::CheckpointInfo& checkpoint) {
+  const std::int64_t batches = operation.progress.context.global_step - checkpoint.global_step;
+  return batches <= 0 ? "resume would repeat nothing"
+                      : fmt::format("resume would repeat at most {} batches", batches);
+}
+
+std::string checkpoint_text(const api::Operation& operation, std::int64_t now_wall_ms) {
+  if (!operation.checkpoint) return "";
+  return position_text(*operation.checkpoint) + ", " +
+         age_text(operation.checkpoint->created_at, now_wall_ms) + ", " +
+         repeat_text(operation, *operation.checkpoint);
+}
+
+std::string accuracy_text(const api::JsonText& result) {
+  const auto report = api::from_json<api::JsonText>(member_of(result, "test_metrics"));
+  const std::string accuracy = report.ok() ? member_of(*report, "test_accuracy") : "";
+  return accuracy.empty() || accuracy == "null"
+             ? ""
+             : fmt::format("{:.4f}", std::strtod(accuracy.c_str(), nullptr));
+}
+
+void add_result(std::vector<Row>& rows, const api::JsonText& result) {
+  rows.emplace_back("model", member_of(result, "model_path"));
+  rows.emplace_back("sha256", member_of(result, "model_sha256"));
+  rows.emplace_back("test accuracy", accuracy_text(result));
+}
+
+}  // namespace
+
+std::string operation_text(const api::Operation& operation, std::int64_t now_wall_ms) {
+  std::vector<Row> rows = {{"operation", operation.operation_id},
+                           {"type", operation.operation_type},
+                           {"status", status_text(operation.status, operation.phase)},
+                           {"progress", progress_text(operation.progress)},
+                           {"losses", losses_text(operation.progress.context)},
+                           {"attempt", std::to_string(operation.attempt)},
+                           {"worker", worker_text(operation)},
+                           {"checkpoint", checkpoint_text(operation, now_wall_ms)},
+                           {"error", operation.error_message.value_or("")}};
+  for (const std::string& warning : operation.warnings) rows.emplace_back("warning", warning);
+  const bool has_result = operation.status == api::OperationStatus::kCompleted && operation.result_summary;
+  if (has_result) add_result(rows, *operation.result_summary);
+  return rows_text(rows);
+}
+
+std::string resume_hint(const api::Operation& operation) {
+  if (!api::is_resumable(operation.status)) return "";
+  if (operation.checkpoint) return "resume with: ktrdr resume " + operation.operation_id;
+  return "It has no checkpoint to resume from; start it again with: ktrdr train";
+}
+
+}  // namespace ktrdr::cli
