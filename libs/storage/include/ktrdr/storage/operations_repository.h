@@ -3,16 +3,16 @@
 //
 //   pending --claim--> running --complete--> completed
 //      |                 | \--fail, lease lost--> failed ----+
-//      |                 \----stopped on request--> cancelled-+--try_resume--> running (attempt + 1,
-//      unclaimed)
-//      \--cancel--> cancelled
+//      |                 \----stopped on request--> cancelled-+--try_resume--> running, unclaimed,
+//      \--cancel--> cancelled                                                   attempt + 1
 //
 // Every change is ONE conditional UPDATE that names what it expects; a refused change changes nothing, and
 // only then a second read explains the refusal. Every call is durable before it returns. Implementations are
 // safe to call from any thread and block until the store answered. Numbers in brackets are the rules of
 // docs/protocol.md.
 //
-// Errors besides those named at a method: kNotFound for an unknown operation, kIo when the store failed.
+// Errors besides those named at a method: kNotFound for an unknown operation, kIo when the store failed
+// (after that, whether the change was made is known only by asking again), kUnavailable when it is too busy.
 #pragma once
 
 #include <cstdint>
@@ -105,7 +105,7 @@ struct Waiting {
   bool is_resume = false;  // it has a checkpoint
 };
 
-// Which rows to list: newest first, keyset pages.
+// Which rows to list: newest first. A negative limit or offset counts as 0, a limit over 1000 as 1000.
 struct ListQuery {
   std::optional<api::OperationStatus> status;
   std::optional<std::string> operation_type;
@@ -131,6 +131,8 @@ class OperationsRepository {
   // With warnings, metrics (the epochs) and the current checkpoint.
   virtual Result<api::Operation> get(const OperationId& id) = 0;
   virtual Result<api::TrainingJob> job(const OperationId& id) = 0;
+  // Without warnings and metrics, which a list doesn't show. The counts come from counters, not from
+  // counting.
   virtual Result<OperationPage> list(const ListQuery& query) = 0;
 
   // [1] cancelled or failed, with a checkpoint -> running: started_at now, completed_at, error, owner,
@@ -153,9 +155,12 @@ class OperationsRepository {
   // replaced, new warnings are appended (the same text once).
   virtual Result<HeartbeatOutcome> heartbeat(const OperationId& id, const api::HeartbeatRequest& beat) = 0;
 
+  // created_at is the store's clock. The sequence number must be higher than any before it, also than that of
+  // a checkpoint that was rewound.
   // [4][10] Inserts the checkpoint, moves the pointer, drops all rows but the newest two, in one transaction.
   // The parent must be the current pointer (or both none). The same commit again gets the same answer.
-  // Refused: kStale by the fence, kConflict when the parent is not the current one.
+  // Refused: kStale by the fence, kConflict when the parent is not the current one or the number is not
+  // higher, kInvalidArgument when the checkpoint is named after another attempt than the fence's.
   virtual Result<Committed> commit_checkpoint(const OperationId& id, const Fence& fence,
                                               const api::CheckpointInfo& checkpoint) = 0;
 
@@ -185,16 +190,16 @@ class OperationsRepository {
                                                 const std::string& message) = 0;
 
   // [8] pending or unclaimed -> cancelled at once; claimed -> cancel request and phase cancelling, the row
-  // stays running. Asking again is the same answer. kConflict on a finished row; kPreconditionFailed.
+  // stays running. Asking again while it stops is the same answer. kConflict on a finished row;
+  // kPreconditionFailed.
   virtual Result<api::Operation> request_cancel(const OperationId& id, const std::string& reason,
                                                 const Precondition& precondition) = 0;
 
   // [7] Every running row that has an owner.
   virtual Result<std::vector<Pulse>> pulses() = 0;
   // [7] Ends an operation whose worker fell silent: running, this attempt, this owner, heartbeat sequence
-  // still the watched one
-  // -> failed with the message, or cancelled when a cancel was requested. False: it moved in between, nothing
-  // changed.
+  // still the watched one -> failed with the message, or, when a cancel was requested, cancelled with a
+  // warning that names the worker and the checkpoint. False: it moved in between, nothing changed.
   virtual Result<bool> end_orphan(const Pulse& watched, const std::string& message) = 0;
 
   // Oldest first: pending, or running and unclaimed.
@@ -214,8 +219,8 @@ class OperationsRepository {
   };
   virtual Result<Keep> keep(const OperationId& id) = 0;
 
-  // The first answer of `key`'s request is gone for ever only after this age; called by the housekeeping
-  // loop.
+  // Forgets the keys that were first used before this moment: their requests are new ones from then on.
+  // Answers how many. Called by the housekeeping loop.
   virtual Result<std::int64_t> forget_idempotency_keys(std::int64_t older_than_wall_ms) = 0;
 };
 

@@ -1,0 +1,499 @@
+#include "ktrdr/storage/memory_repository.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "ktrdr/core/synchronized.h"
+#include "refusals.h"
+#include "stored_operation.h"
+
+namespace ktrdr::storage {
+namespace {
+
+using api::OperationStatus;
+using api::Phase;
+
+struct Entry {
+  StoredOperation stored;
+  api::TrainingRequest request;
+  std::vector<StoredCheckpoint> checkpoints;  // oldest first; the current one is the newest
+  std::map<std::int64_t, api::EpochMetrics> epochs;
+  std::vector<std::string> warnings;
+
+  api::Operation& row() { return stored.operation; }
+
+  bool is_waiting() const {
+    const bool is_active = !is_finished(stored.operation.status);
+    return is_active && !stored.operation.worker_id;
+  }
+
+  // After every change of `checkpoints`.
+  void point_to_newest() {
+    stored.checkpoint = checkpoints.empty() ? std::nullopt : std::optional(checkpoints.back());
+    row().checkpoint = checkpoints.empty() ? std::nullopt : std::optional(checkpoints.back().info);
+  }
+
+  void rewind_epochs() {
+    const std::int64_t last_completed = stored.checkpoint ? stored.checkpoint->info.epoch.value_or(-1) : -1;
+    epochs.erase(epochs.upper_bound(last_completed), epochs.end());
+  }
+
+  void store_epochs(const std::vector<api::EpochMetrics>& finished) {
+    for (const api::EpochMetrics& epoch : finished) epochs[epoch.epoch] = storable(epoch);
+  }
+
+  void warn(const std::string& text) {
+    if (std::find(warnings.begin(), warnings.end(), text) == warnings.end()) warnings.push_back(text);
+  }
+
+  void end(OperationStatus status, Ending ending, const std::string& now) {
+    row().status = status;
+    row().phase = Phase::kNone;
+    row().version += 1;
+    row().completed_at = now;
+    stored.ended_by = ending;
+  }
+
+  std::vector<CheckpointRef> drop_all_checkpoints() {
+    std::vector<CheckpointRef> refs;
+    for (const StoredCheckpoint& checkpoint : checkpoints) refs.push_back(checkpoint.info.ref);
+    checkpoints.clear();
+    point_to_newest();
+    return refs;
+  }
+
+  api::Operation whole() const {
+    api::Operation operation = stored.operation;
+    operation.warnings = warnings;
+    if (epochs.empty()) return operation;
+    operation.metrics.emplace();
+    for (const auto& [number, epoch] : epochs) operation.metrics->epochs.push_back(epoch);
+    return operation;
+  }
+};
+
+struct Answered {
+  std::string kind, request_hash;
+  OperationId id;
+  api::Operation answer;
+  std::int64_t wall_ms = 0;
+};
+
+struct Tables {
+  std::map<OperationId, Entry> operations;
+  std::map<std::string, Answered> answered;
+};
+
+bool is_newer(const api::Operation& a, const api::Operation& b) {
+  return std::tie(a.created_at, a.operation_id) > std::tie(b.created_at, b.operation_id);
+}
+
+bool matches(const api::Operation& operation, const ListQuery& query) {
+  return (!query.status || operation.status == *query.status) &&
+         (!query.operation_type || operation.operation_type == *query.operation_type) &&
+         (!query.active_only || !is_finished(operation.status));
+}
+
+bool allows(const Precondition& precondition, const api::Operation& operation) {
+  return precondition.if_version.value_or(operation.version) == operation.version;
+}
+
+class MemoryRepository final : public OperationsRepository {
+ public:
+  explicit MemoryRepository(Clock& clock) : clock_(clock) {}
+
+  Result<Created> create(const NewOperation& operation, const std::optional<IdempotencyKey>& key) override {
+    auto tables = tables_.lock();
+    TRY_ASSIGN(const auto before, answered_before(*tables, key, "create", std::nullopt));
+    if (before) return Created{*before, true};
+    if (tables->operations.contains(operation.id)) return refuse_existing(operation.id);
+    Entry entry;
+    entry.request = operation.request;
+    entry.row().operation_id = operation.id.value;
+    entry.row().operation_type = operation.operation_type;
+    entry.row().metadata = operation.metadata;
+    entry.row().phase = Phase::kQueued;
+    entry.row().attempt = 1;
+    entry.row().version = 1;
+    entry.row().created_at = now();
+    const api::Operation answer = entry.whole();
+    tables->operations.emplace(operation.id, std::move(entry));
+    remember(*tables, key, "create", operation.id, answer);
+    return Created{answer, false};
+  }
+
+  Result<api::Operation> get(const OperationId& id) override {
+    return at<api::Operation>(id, [](Entry& entry) { return entry.whole(); });
+  }
+
+  Result<api::TrainingJob> job(const OperationId& id) override {
+    return at<api::TrainingJob>(id, [&](Entry& entry) {
+      return api::TrainingJob{.operation_id = id.value,
+                              .attempt = entry.row().attempt,
+                              .status = entry.row().status,
+                              .claimed = entry.stored.is_claimed(),
+                              .request = entry.request,
+                              .checkpoints = newest_first(entry)};
+    });
+  }
+
+  Result<OperationPage> list(const ListQuery& query) override {
+    auto tables = tables_.lock();
+    OperationPage page;
+    std::vector<api::Operation> found;
+    for (const auto& [id, entry] : tables->operations) {
+      if (!is_finished(entry.stored.operation.status)) ++page.active_count;
+      if (matches(entry.stored.operation, query)) found.push_back(entry.stored.operation);
+    }
+    std::sort(found.begin(), found.end(), is_newer);
+    page.total_count = static_cast<std::int64_t>(found.size());
+    const std::int64_t first = std::clamp<std::int64_t>(query.offset, 0, page.total_count);
+    const std::int64_t last = first + std::clamp<std::int64_t>(query.limit, 0, page.total_count - first);
+    page.operations.assign(found.begin() + first, found.begin() + last);
+    return page;
+  }
+
+  Result<Resumed> try_resume(const OperationId& id, bool allow_changes, const Precondition& precondition,
+                             const std::optional<IdempotencyKey>& key) override {
+    auto tables = tables_.lock();
+    TRY_ASSIGN(const auto before, answered_before(*tables, key, "resume", id));
+    if (before) return Resumed{*before, before->checkpoint.value(), true};
+    const auto found = tables->operations.find(id);
+    if (found == tables->operations.end()) return refuse_unknown(id);
+    Entry& entry = found->second;
+    if (!is_resumable(entry.row().status) || !entry.stored.checkpoint || !allows(precondition, entry.row())) {
+      return refuse_resume(entry.stored, precondition);
+    }
+    start_next_attempt(entry, allow_changes);
+    const api::Operation answer = entry.whole();
+    remember(*tables, key, "resume", id, answer);
+    return Resumed{answer, answer.checkpoint.value(), false};
+  }
+
+  Result<Claimed> claim(const OperationId& id, const Fence& fence, const std::string& worker_name) override {
+    return at<Claimed>(id, [&](Entry& entry) -> Result<Claimed> {
+      if (entry.is_waiting() && entry.row().attempt == fence.attempt) {
+        take(entry, fence, worker_name);
+      } else if (auto refused = refuse_claim(entry.stored, fence)) {
+        return *refused;
+      }
+      return Claimed{entry.whole(), entry.stored.current(), entry.stored.last_sequence + 1};
+    });
+  }
+
+  Result<HeartbeatOutcome> heartbeat(const OperationId& id, const api::HeartbeatRequest& beat) override {
+    return at<HeartbeatOutcome>(id, [&](Entry& entry) -> Result<HeartbeatOutcome> {
+      const Fence fence{beat.attempt, {beat.worker_id}};
+      if (!holds_fence(entry.stored, fence)) return refuse_fence(entry.stored, fence);
+      entry.stored.heartbeat_sequence += 1;
+      entry.row().last_heartbeat_at = now();
+      entry.row().progress = storable(beat.progress);
+      entry.row().phase = entry.row().cancel_requested ? Phase::kCancelling : beat.phase;
+      entry.store_epochs(beat.epochs);
+      for (const std::string& warning : beat.warnings) entry.warn(warning);
+      return HeartbeatOutcome{entry.row().cancel_requested, entry.row().version};
+    });
+  }
+
+  Result<Committed> commit_checkpoint(const OperationId& id, const Fence& fence,
+                                      const api::CheckpointInfo& checkpoint) override {
+    TRY(check_commit(fence, checkpoint));
+    return at<Committed>(id, [&](Entry& entry) -> Result<Committed> {
+      const bool continues =
+          checkpoint.parent == entry.stored.current() && checkpoint.ref.sequence > entry.stored.last_sequence;
+      if (holds_fence(entry.stored, fence) && continues) {
+        add_checkpoint(entry, checkpoint);
+      } else if (auto refused = refuse_commit(entry.stored, fence, checkpoint)) {
+        return *refused;
+      }
+      return Committed{entry.stored.checkpoint->dropped, entry.row().version};
+    });
+  }
+
+  Result<Committed> rewind(const OperationId& id, const Fence& fence,
+                           const api::RewindRequest& request) override {
+    return at<Committed>(id, [&](Entry& entry) -> Result<Committed> {
+      const auto& kept = entry.checkpoints;
+      const bool goes_one_back =
+          kept.size() == 2 && kept[1].info.ref == request.bad && kept[0].info.ref == request.previous;
+      if (holds_fence(entry.stored, fence) && goes_one_back) {
+        entry.checkpoints.pop_back();
+        entry.checkpoints.back().rewound_from = request.bad;
+        entry.point_to_newest();
+        entry.warn(warning_of_rewind(request));
+        entry.rewind_epochs();
+      } else if (auto refused = refuse_rewind(entry.stored, fence, request)) {
+        return *refused;
+      }
+      return Committed{{request.bad}, entry.row().version};
+    });
+  }
+
+  Result<Completed> complete(const OperationId& id, const api::CompleteRequest& request) override {
+    return at<Completed>(id, [&](Entry& entry) -> Result<Completed> {
+      if (holds_fence(entry.stored, {request.attempt, {request.worker_id}})) {
+        finish(entry, request);
+      } else if (auto refused = refuse_complete(entry.stored, request)) {
+        return *refused;
+      }
+      return Completed{entry.whole(), entry.stored.dropped};
+    });
+  }
+
+  Result<api::Operation> fail(const OperationId& id, const Fence& fence,
+                              const std::string& message) override {
+    return at<api::Operation>(id, [&](Entry& entry) -> Result<api::Operation> {
+      if (holds_fence(entry.stored, fence)) {
+        entry.end(OperationStatus::kFailed, Ending::kFailed, now());
+        entry.row().error_message = message;
+      } else if (auto refused = refuse_fail(entry.stored, fence, message)) {
+        return *refused;
+      }
+      return entry.whole();
+    });
+  }
+
+  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request) override {
+    return at<api::Operation>(id, [&](Entry& entry) -> Result<api::Operation> {
+      const Fence fence{request.attempt, {request.worker_id}};
+      if (holds_fence(entry.stored, fence)) {
+        entry.end(OperationStatus::kCancelled, Ending::kStopped, now());
+        entry.row().error_message =
+            entry.row().cancel_requested ? entry.stored.cancel_reason : message_of_stop(request);
+        entry.row().progress = storable(request.progress);
+        entry.store_epochs(request.epochs);
+        if (request.warning) entry.warn(*request.warning);
+      } else if (auto refused = refuse_stopped(entry.stored, fence)) {
+        return *refused;
+      }
+      return entry.whole();
+    });
+  }
+
+  Result<api::Operation> fail_unclaimed(const OperationId& id, Attempt attempt,
+                                        const std::string& message) override {
+    return at<api::Operation>(id, [&](Entry& entry) -> Result<api::Operation> {
+      const bool was_resumed = entry.is_waiting() && entry.row().status == OperationStatus::kRunning;
+      if (was_resumed && entry.row().attempt == attempt) {
+        entry.end(OperationStatus::kFailed, Ending::kFailedUnclaimed, now());
+        entry.row().error_message = message;
+      } else if (auto refused = refuse_fail_unclaimed(entry.stored, attempt, message)) {
+        return *refused;
+      }
+      return entry.whole();
+    });
+  }
+
+  Result<api::Operation> request_cancel(const OperationId& id, const std::string& reason,
+                                        const Precondition& precondition) override {
+    return at<api::Operation>(id, [&](Entry& entry) -> Result<api::Operation> {
+      const bool is_active = !is_finished(entry.row().status);
+      if (is_active && !entry.row().cancel_requested && allows(precondition, entry.row())) {
+        ask_to_cancel(entry, reason_or_default(reason));
+      } else if (auto refused = refuse_cancel(entry.stored, precondition)) {
+        return *refused;
+      }
+      return entry.whole();
+    });
+  }
+
+  Result<std::vector<Pulse>> pulses() override {
+    auto tables = tables_.lock();
+    std::vector<Pulse> pulses;
+    for (const Entry* entry : oldest_first(*tables, [](const Entry& e) { return e.stored.is_claimed(); })) {
+      const api::Operation& row = entry->stored.operation;
+      pulses.push_back({.id = {row.operation_id},
+                        .attempt = row.attempt,
+                        .owner = WorkerId{*row.worker_id},
+                        .owner_name = row.worker_name.value_or(""),
+                        .heartbeat_sequence = entry->stored.heartbeat_sequence,
+                        .cancel_requested = row.cancel_requested,
+                        .last_heartbeat_at = row.last_heartbeat_at,
+                        .current_checkpoint = entry->stored.current()});
+    }
+    return pulses;
+  }
+
+  Result<bool> end_orphan(const Pulse& watched, const std::string& message) override {
+    return at<bool>(watched.id, [&](Entry& entry) {
+      const bool is_still = watched.owner && holds_fence(entry.stored, {watched.attempt, *watched.owner}) &&
+                            entry.stored.heartbeat_sequence == watched.heartbeat_sequence;
+      if (is_still) give_up(entry, message);
+      return is_still;
+    });
+  }
+
+  Result<std::vector<Waiting>> waiting(std::int64_t limit) override {
+    auto tables = tables_.lock();
+    std::vector<Waiting> waiting;
+    for (const Entry* entry : oldest_first(*tables, [](const Entry& e) { return e.is_waiting(); })) {
+      if (static_cast<std::int64_t>(waiting.size()) >= limit) break;
+      const api::Operation& row = entry->stored.operation;
+      waiting.push_back({{row.operation_id}, row.attempt, row.checkpoint.has_value()});
+    }
+    return waiting;
+  }
+
+  Result<std::vector<api::CheckpointInfo>> checkpoints(const OperationId& id) override {
+    return at<std::vector<api::CheckpointInfo>>(id, newest_first);
+  }
+
+  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id) override {
+    using Refs = std::vector<CheckpointRef>;
+    return at<Refs>(id, [](Entry& entry) -> Result<Refs> {
+      if (!is_finished(entry.row().status) || !entry.stored.checkpoint) return refuse_drop(entry.stored);
+      return entry.drop_all_checkpoints();
+    });
+  }
+
+  Result<Keep> keep(const OperationId& id) override {
+    auto tables = tables_.lock();
+    Keep keep;
+    const auto found = tables->operations.find(id);
+    if (found == tables->operations.end()) return keep;
+    for (const auto& info : newest_first(found->second)) keep.refs.push_back(info.ref);
+    if (found->second.row().status == OperationStatus::kRunning)
+      keep.whole_attempt = found->second.row().attempt;
+    return keep;
+  }
+
+  Result<std::int64_t> forget_idempotency_keys(std::int64_t older_than_wall_ms) override {
+    return static_cast<std::int64_t>(std::erase_if(tables_.lock()->answered, [&](const auto& answered) {
+      return answered.second.wall_ms < older_than_wall_ms;
+    }));
+  }
+
+ private:
+  std::string now() const { return iso8601_utc(clock_.wall_ms()); }
+
+  // `change(Entry&)` under the lock; kNotFound for an unknown operation.
+  template <class T, class Change>
+  Result<T> at(const OperationId& id, Change change) {
+    auto tables = tables_.lock();
+    const auto found = tables->operations.find(id);
+    if (found == tables->operations.end()) return refuse_unknown(id);
+    return change(found->second);
+  }
+
+  static std::vector<const Entry*> oldest_first(const Tables& tables, bool (*is_wanted)(const Entry&)) {
+    std::vector<const Entry*> entries;
+    for (const auto& [id, entry] : tables.operations) {
+      if (is_wanted(entry)) entries.push_back(&entry);
+    }
+    std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) {
+      return is_newer(b->stored.operation, a->stored.operation);
+    });
+    return entries;
+  }
+
+  static std::vector<api::CheckpointInfo> newest_first(const Entry& entry) {
+    std::vector<api::CheckpointInfo> infos;
+    for (const StoredCheckpoint& checkpoint : entry.checkpoints) infos.push_back(checkpoint.info);
+    std::reverse(infos.begin(), infos.end());
+    return infos;
+  }
+
+  static Result<std::optional<api::Operation>> answered_before(const Tables& tables,
+                                                               const std::optional<IdempotencyKey>& key,
+                                                               const std::string& kind,
+                                                               const std::optional<OperationId>& id) {
+    const auto found = key ? tables.answered.find(key->key) : tables.answered.end();
+    if (found == tables.answered.end()) return std::optional<api::Operation>();
+    const Answered& answered = found->second;
+    const bool is_same = answered.kind == kind && answered.request_hash == key->request_hash;
+    if (!is_same || id.value_or(answered.id) != answered.id) return refuse_reused_key();
+    return std::optional(answered.answer);
+  }
+
+  void remember(Tables& tables, const std::optional<IdempotencyKey>& key, const std::string& kind,
+                const OperationId& id, const api::Operation& answer) const {
+    if (key) tables.answered[key->key] = {kind, key->request_hash, id, answer, clock_.wall_ms()};
+  }
+
+  void start_next_attempt(Entry& entry, bool allow_changes) const {
+    api::Operation& row = entry.row();
+    row.status = OperationStatus::kRunning;
+    row.phase = Phase::kQueued;
+    row.attempt += 1;
+    row.version += 1;
+    row.started_at = now();
+    row.completed_at.reset();
+    row.error_message.reset();
+    row.worker_id.reset();
+    row.worker_name.reset();
+    row.last_heartbeat_at.reset();
+    row.cancel_requested = false;
+    entry.stored.cancel_reason.clear();
+    entry.stored.heartbeat_sequence = 0;
+    entry.stored.ended_by = Ending::kNone;
+    entry.request.allow_changes = allow_changes;
+  }
+
+  void take(Entry& entry, const Fence& fence, const std::string& worker_name) const {
+    api::Operation& row = entry.row();
+    if (row.status == OperationStatus::kPending) row.started_at = now();
+    row.status = OperationStatus::kRunning;
+    row.phase = entry.stored.checkpoint ? Phase::kRestoring : Phase::kPreparing;
+    row.version += 1;
+    row.worker_id = fence.worker.value;
+    if (!worker_name.empty()) row.worker_name = worker_name;
+    row.last_heartbeat_at = now();
+    entry.rewind_epochs();
+  }
+
+  void add_checkpoint(Entry& entry, const api::CheckpointInfo& checkpoint) const {
+    StoredCheckpoint added{.info = checkpoint};
+    added.info.created_at = now();
+    for (; entry.checkpoints.size() > 1; entry.checkpoints.erase(entry.checkpoints.begin())) {
+      added.dropped.push_back(entry.checkpoints.front().info.ref);
+    }
+    entry.checkpoints.push_back(std::move(added));
+    entry.stored.last_sequence = checkpoint.ref.sequence;
+    entry.point_to_newest();
+  }
+
+  void finish(Entry& entry, const api::CompleteRequest& request) const {
+    entry.end(OperationStatus::kCompleted, Ending::kCompleted, now());
+    entry.row().error_message.reset();
+    entry.row().result_summary = request.result;
+    entry.row().progress = storable(request.progress);
+    entry.row().progress.percentage = 100;
+    entry.stored.model_path = request.model_path;
+    entry.stored.model_sha256 = request.model_sha256;
+    entry.store_epochs(request.epochs);
+    entry.stored.dropped = entry.drop_all_checkpoints();
+  }
+
+  void ask_to_cancel(Entry& entry, const std::string& reason) const {
+    const bool is_unclaimed = entry.is_waiting();
+    entry.row().cancel_requested = true;
+    entry.stored.cancel_reason = reason;
+    if (is_unclaimed) {
+      entry.end(OperationStatus::kCancelled, Ending::kCancelledUnclaimed, now());
+      entry.row().error_message = reason;
+    } else {
+      entry.row().version += 1;
+      entry.row().phase = Phase::kCancelling;
+    }
+  }
+
+  void give_up(Entry& entry, const std::string& message) const {
+    const bool was_cancelled = entry.row().cancel_requested;
+    if (was_cancelled) entry.warn(warning_of_orphan(entry.stored));
+    entry.end(was_cancelled ? OperationStatus::kCancelled : OperationStatus::kFailed, Ending::kOrphaned,
+              now());
+    entry.row().error_message = was_cancelled ? entry.stored.cancel_reason : message;
+  }
+
+  Clock& clock_;
+  Synchronized<Tables> tables_;
+};
+
+}  // namespace
+
+std::unique_ptr<OperationsRepository> make_memory_repository(Clock& clock) {
+  return std::make_unique<MemoryRepository>(clock);
+}
+
+}  // namespace ktrdr::storage

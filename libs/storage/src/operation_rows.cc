@@ -1,0 +1,254 @@
+#include "operation_rows.h"
+
+#include <algorithm>
+
+#include "refusals.h"
+
+namespace ktrdr::storage {
+namespace {
+
+#define KTRDR_CHECKPOINT_COLUMNS                                                                            \
+  "c.attempt, c.sequence, c.parent_attempt, c.parent_sequence, c.checkpoint_type, c.epoch, c.start_epoch, " \
+  "c.start_batch, c.global_step, c.created_at, c.size_bytes, c.manifest_digest, c.dropped, c.rewound_from"
+
+#define KTRDR_SELECT_OPERATIONS                                                                         \
+  "SELECT o.operation_id, o.operation_type, o.status, o.phase, o.attempt, o.version, o.owner, "         \
+  "o.owner_name, "                                                                                      \
+  "o.heartbeat_sequence, o.last_heartbeat_at, o.created_at, o.started_at, o.completed_at, o.metadata, " \
+  "o.progress, o.error_message, o.result, o.cancel_requested, o.cancel_reason, o.last_sequence, "       \
+  "o.ended_by, "                                                                                        \
+  "o.model_path, o.model_sha256, o.dropped_checkpoints, o.is_backend_local, "                           \
+  "o.parent_operation_id, " KTRDR_CHECKPOINT_COLUMNS                                                    \
+  " FROM operations o LEFT JOIN checkpoints c ON c.operation_id = o.operation_id"                       \
+  " AND c.attempt = o.checkpoint_attempt AND c.sequence = o.checkpoint_sequence "
+
+constexpr std::int64_t kLongestPage = 1000;
+
+Error damaged(std::string_view what) {
+  return {ErrorCode::kIo, "The database holds a damaged row: its " + std::string(what) +
+                              " is unknown. Restore it from a backup."};
+}
+
+std::optional<CheckpointRef> ref_of(std::optional<std::int64_t> attempt,
+                                    std::optional<std::int64_t> sequence) {
+  if (!attempt || !sequence) return std::nullopt;
+  return CheckpointRef{*attempt, *sequence};
+}
+
+// Nothing when the outer join found no checkpoint.
+Result<std::optional<StoredCheckpoint>> read_checkpoint(RowReader& row) {
+  StoredCheckpoint stored;
+  api::CheckpointInfo& info = stored.info;
+  const auto attempt = row.optional_integer(), sequence = row.optional_integer();
+  const auto parent_attempt = row.optional_integer(), parent_sequence = row.optional_integer();
+  const auto type = api::parse_checkpoint_type(row.text());
+  info.epoch = row.optional_integer();
+  info.start_epoch = row.integer();
+  info.start_batch = row.integer();
+  info.global_step = row.integer();
+  info.created_at = row.text();
+  info.size_bytes = row.integer();
+  info.manifest_digest = row.text();
+  stored.dropped = split_refs(row.text());
+  stored.rewound_from = CheckpointRef::parse(row.text());
+  const auto ref = ref_of(attempt, sequence);
+  if (!ref) return std::optional<StoredCheckpoint>();
+  if (!type) return damaged("checkpoint type");
+  info.ref = *ref;
+  info.parent = ref_of(parent_attempt, parent_sequence);
+  info.checkpoint_type = *type;
+  return std::optional(std::move(stored));
+}
+
+Result<StoredOperation> read_operation(const Row& cells) {
+  RowReader row(cells);
+  StoredOperation stored;
+  api::Operation& operation = stored.operation;
+  operation.operation_id = row.text();
+  operation.operation_type = row.text();
+  const auto status = api::parse_operation_status(row.text());
+  const auto phase = api::parse_phase(row.text());
+  operation.attempt = row.integer();
+  operation.version = row.integer();
+  operation.worker_id = row.optional_text();
+  const std::string worker_name = row.text();
+  stored.heartbeat_sequence = row.integer();
+  operation.last_heartbeat_at = row.optional_text();
+  operation.created_at = row.text();
+  operation.started_at = row.optional_text();
+  operation.completed_at = row.optional_text();
+  TRY_ASSIGN(operation.metadata, read_stored<api::OperationMetadata>(row.text()));
+  TRY_ASSIGN(operation.progress, read_stored<api::Progress>(row.text()));
+  operation.error_message = row.optional_text();
+  if (const auto result = row.optional_text()) {
+    TRY_ASSIGN(operation.result_summary, read_stored<api::JsonText>(*result));
+  }
+  operation.cancel_requested = row.flag();
+  stored.cancel_reason = row.text();
+  stored.last_sequence = row.integer();
+  const auto ended_by = parse_ending(row.text());
+  stored.model_path = row.text();
+  stored.model_sha256 = row.text();
+  stored.dropped = split_refs(row.text());
+  operation.is_backend_local = row.flag();
+  operation.parent_operation_id = row.optional_text();
+  TRY_ASSIGN(stored.checkpoint, read_checkpoint(row));
+  if (!status || !phase || !ended_by) return damaged("status");
+  operation.status = *status;
+  operation.phase = *phase;
+  stored.ended_by = *ended_by;
+  if (!worker_name.empty()) operation.worker_name = worker_name;
+  if (stored.checkpoint) operation.checkpoint = stored.checkpoint->info;
+  return stored;
+}
+
+Result<std::vector<std::string>> load_warnings(Session& session, const OperationId& id) {
+  TRY_ASSIGN(
+      const Rows rows,
+      session.execute("SELECT message FROM warnings WHERE operation_id = $1 ORDER BY position", {id.value}));
+  std::vector<std::string> warnings;
+  for (const Row& row : rows) warnings.push_back(RowReader(row).text());
+  return warnings;
+}
+
+Result<std::optional<api::OperationMetrics>> load_metrics(Session& session, const OperationId& id) {
+  TRY_ASSIGN(
+      const Rows rows,
+      session.execute("SELECT metrics FROM epochs WHERE operation_id = $1 ORDER BY epoch", {id.value}));
+  if (rows.empty()) return std::optional<api::OperationMetrics>();
+  api::OperationMetrics metrics;
+  for (const Row& row : rows) {
+    TRY_ASSIGN(metrics.epochs.emplace_back(), read_stored<api::EpochMetrics>(RowReader(row).text()));
+  }
+  return std::optional(std::move(metrics));
+}
+
+// What ListQuery selects, in columns that both operations and status_counts have. Written out literally, so
+// that SQLite recognises the index on active rows.
+struct Filter {
+  std::string sql = "1 = 1";
+  std::vector<Value> parameters;
+
+  void add(const std::string& column, Value value) {
+    parameters.push_back(std::move(value));
+    sql += " AND " + column + " = $" + std::to_string(parameters.size());
+  }
+};
+
+Filter filter_of(const ListQuery& query) {
+  Filter filter;
+  if (query.active_only) filter.sql = "status IN ('pending', 'running')";
+  if (query.status) filter.add("status", std::string(to_string(*query.status)));
+  if (query.operation_type) filter.add("operation_type", *query.operation_type);
+  return filter;
+}
+
+Result<std::int64_t> count(Session& session, const Filter& filter) {
+  TRY_ASSIGN(const Rows rows,
+             session.execute("SELECT COALESCE(SUM(operations), 0) FROM status_counts WHERE " + filter.sql,
+                             filter.parameters));
+  return RowReader(rows.front()).integer();
+}
+
+// The offset is skipped in an index; only the page's own rows are read.
+Result<Rows> page_rows(Session& session, const ListQuery& query, Filter filter) {
+  filter.parameters.emplace_back(std::clamp<std::int64_t>(query.limit, 0, kLongestPage));
+  filter.parameters.emplace_back(std::max<std::int64_t>(query.offset, 0));
+  const std::string limit = std::to_string(filter.parameters.size() - 1);
+  const std::string offset = std::to_string(filter.parameters.size());
+  return session.execute(KTRDR_SELECT_OPERATIONS
+                             "WHERE o.operation_id IN (SELECT operation_id FROM operations WHERE " +
+                             filter.sql + " ORDER BY created_at DESC, operation_id DESC LIMIT $" + limit +
+                             " OFFSET $" + offset + ") ORDER BY o.created_at DESC, o.operation_id DESC",
+                         filter.parameters);
+}
+
+}  // namespace
+
+Result<StoredOperation> load_row(Session& session, const OperationId& id) {
+  TRY_ASSIGN(const Rows rows,
+             session.execute(KTRDR_SELECT_OPERATIONS "WHERE o.operation_id = $1", {id.value}));
+  if (rows.empty()) return refuse_unknown(id);
+  return read_operation(rows.front());
+}
+
+Result<StoredOperation> load(Session& session, const OperationId& id) {
+  TRY_ASSIGN(StoredOperation stored, load_row(session, id));
+  TRY_ASSIGN(stored.operation.warnings, load_warnings(session, id));
+  TRY_ASSIGN(stored.operation.metrics, load_metrics(session, id));
+  return stored;
+}
+
+Result<OperationPage> load_page(Session& session, const ListQuery& query) {
+  OperationPage page;
+  const Filter filter = filter_of(query);
+  TRY_ASSIGN(page.total_count, count(session, filter));
+  TRY_ASSIGN(page.active_count, count(session, filter_of({.active_only = true})));
+  TRY_ASSIGN(const Rows rows, page_rows(session, query, filter));
+  for (const Row& row : rows) {
+    TRY_ASSIGN(StoredOperation stored, read_operation(row));
+    page.operations.push_back(std::move(stored.operation));
+  }
+  return page;
+}
+
+Result<std::vector<StoredCheckpoint>> load_checkpoints(Session& session, const OperationId& id) {
+  TRY_ASSIGN(const Rows rows,
+             session.execute("SELECT " KTRDR_CHECKPOINT_COLUMNS
+                             " FROM checkpoints c WHERE c.operation_id = $1 ORDER BY c.sequence DESC",
+                             {id.value}));
+  std::vector<StoredCheckpoint> checkpoints;
+  for (const Row& cells : rows) {
+    RowReader row(cells);
+    TRY_ASSIGN(auto checkpoint, read_checkpoint(row));
+    if (checkpoint) checkpoints.push_back(std::move(*checkpoint));
+  }
+  return checkpoints;
+}
+
+Result<void> insert_checkpoint(Session& session, const OperationId& id, const api::CheckpointInfo& info) {
+  const bool has_parent = info.parent.has_value();
+  TRY(session.execute(
+      "INSERT INTO checkpoints (operation_id, attempt, sequence, parent_attempt, parent_sequence,"
+      " checkpoint_type, epoch, start_epoch, start_batch, global_step, created_at, size_bytes, "
+      "manifest_digest)"
+      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+      {id.value, info.ref.attempt, info.ref.sequence, has_parent ? Value(info.parent->attempt) : Value(),
+       has_parent ? Value(info.parent->sequence) : Value(), std::string(to_string(info.checkpoint_type)),
+       or_null(info.epoch), info.start_epoch, info.start_batch, info.global_step, info.created_at,
+       info.size_bytes, info.manifest_digest}));
+  return {};
+}
+
+Result<void> store_epochs(Session& session, const OperationId& id,
+                          const std::vector<api::EpochMetrics>& epochs) {
+  for (const api::EpochMetrics& epoch : epochs) {
+    TRY(
+        session.execute("INSERT INTO epochs (operation_id, epoch, metrics) VALUES ($1, $2, $3)"
+                        " ON CONFLICT (operation_id, epoch) DO UPDATE SET metrics = excluded.metrics",
+                        {id.value, epoch.epoch, api::to_json(storable(epoch))}));
+  }
+  return {};
+}
+
+Result<void> rewind_epochs(Session& session, const OperationId& id,
+                           const std::optional<StoredCheckpoint>& checkpoint) {
+  const std::int64_t last_completed = checkpoint ? checkpoint->info.epoch.value_or(-1) : -1;
+  TRY(session.execute("DELETE FROM epochs WHERE operation_id = $1 AND epoch > $2",
+                      {id.value, last_completed}));
+  return {};
+}
+
+Result<void> add_warnings(Session& session, const OperationId& id, const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) {
+    // The operation's row is locked by the change that this belongs to, so positions don't collide.
+    TRY(session.execute(
+        "INSERT INTO warnings (operation_id, position, message)"
+        " SELECT $1, COALESCE(MAX(position), -1) + 1, $2 FROM warnings WHERE operation_id = $1"
+        " HAVING NOT EXISTS (SELECT 1 FROM warnings WHERE operation_id = $1 AND message = $2)",
+        {id.value, warning}));
+  }
+  return {};
+}
+
+}  // namespace ktrdr::storage

@@ -1,0 +1,43 @@
+// How an operation and what belongs to it lie in the tables: the SELECTs, next to the mapping of their rows.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "database.h"
+#include "stored_operation.h"
+
+namespace ktrdr::storage {
+
+// Without warnings and epochs. kNotFound; kIo when the row is damaged.
+Result<StoredOperation> load_row(Session& session, const OperationId& id);
+// With warnings and epochs.
+Result<StoredOperation> load(Session& session, const OperationId& id);
+
+// Rows without warnings and epochs, and the counters.
+Result<OperationPage> load_page(Session& session, const ListQuery& query);
+
+// The newest first.
+Result<std::vector<StoredCheckpoint>> load_checkpoints(Session& session, const OperationId& id);
+Result<void> insert_checkpoint(Session& session, const OperationId& id,
+                               const api::CheckpointInfo& checkpoint);
+
+// An epoch that is there already is replaced.
+Result<void> store_epochs(Session& session, const OperationId& id,
+                          const std::vector<api::EpochMetrics>& epochs);
+// Those after the last completed epoch of the checkpoint; all, when it has none.
+Result<void> rewind_epochs(Session& session, const OperationId& id,
+                           const std::optional<StoredCheckpoint>& checkpoint);
+// The same text is kept once.
+Result<void> add_warnings(Session& session, const OperationId& id, const std::vector<std::string>& warnings);
+
+// JSON of our own rows; other keys than today's are ignored, so that an older program's rows stay readable.
+template <class T>
+Result<T> read_stored(const std::string& json) {
+  Result<T> value = api::from_json<T>(json, api::UnknownKeys::kIgnore);
+  if (value.ok()) return value;
+  return Error(ErrorCode::kIo,
+               "The database holds a damaged row: " + value.error().message + " Restore it from a backup.");
+}
+
+}  // namespace ktrdr::storage

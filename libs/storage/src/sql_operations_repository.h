@@ -1,0 +1,75 @@
+// The operations table in SQL, on any Database. The guards are the WHERE clauses; see
+// operations_repository.h.
+//
+// Every change has the same shape: one conditional UPDATE; when it matched a row, what belongs to the change
+// follows in the same transaction; when it did not, the row is read to explain why, or to repeat the answer.
+#pragma once
+
+#include <memory>
+
+#include "database.h"
+#include "ktrdr/core/clock.h"
+#include "stored_operation.h"
+
+// Rule 3 as the end of an UPDATE: $1 the operation, $2 the attempt, $3 the worker. A macro, because
+// statements are literals that are put together at compile time.
+#define KTRDR_FENCED " WHERE operation_id = $1 AND attempt = $2 AND owner = $3 AND status = 'running' "
+
+namespace ktrdr::storage {
+
+class SqlOperationsRepository final : public OperationsRepository {
+ public:
+  SqlOperationsRepository(std::unique_ptr<Database> database, Clock& clock)
+      : database_(std::move(database)), clock_(clock) {}
+
+  // ---- sql_clients.cc: what clients ask for ----
+  Result<Created> create(const NewOperation& operation, const std::optional<IdempotencyKey>& key) override;
+  Result<Resumed> try_resume(const OperationId& id, bool allow_changes, const Precondition& precondition,
+                             const std::optional<IdempotencyKey>& key) override;
+  Result<api::Operation> request_cancel(const OperationId& id, const std::string& reason,
+                                        const Precondition& precondition) override;
+  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id) override;
+  Result<std::int64_t> forget_idempotency_keys(std::int64_t older_than_wall_ms) override;
+
+  // ---- sql_workers.cc: fenced writes of the worker that owns the operation ----
+  Result<Claimed> claim(const OperationId& id, const Fence& fence, const std::string& worker_name) override;
+  Result<HeartbeatOutcome> heartbeat(const OperationId& id, const api::HeartbeatRequest& beat) override;
+  Result<Committed> commit_checkpoint(const OperationId& id, const Fence& fence,
+                                      const api::CheckpointInfo& checkpoint) override;
+  Result<Committed> rewind(const OperationId& id, const Fence& fence,
+                           const api::RewindRequest& request) override;
+
+  // ---- sql_endings.cc: how an attempt ends ----
+  Result<Completed> complete(const OperationId& id, const api::CompleteRequest& request) override;
+  Result<api::Operation> fail(const OperationId& id, const Fence& fence, const std::string& message) override;
+  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request) override;
+  Result<api::Operation> fail_unclaimed(const OperationId& id, Attempt attempt,
+                                        const std::string& message) override;
+  Result<bool> end_orphan(const Pulse& watched, const std::string& message) override;
+
+  // ---- sql_queries.cc ----
+  Result<api::Operation> get(const OperationId& id) override;
+  Result<api::TrainingJob> job(const OperationId& id) override;
+  Result<OperationPage> list(const ListQuery& query) override;
+  Result<std::vector<Pulse>> pulses() override;
+  Result<std::vector<Waiting>> waiting(std::int64_t limit) override;
+  Result<std::vector<api::CheckpointInfo>> checkpoints(const OperationId& id) override;
+  Result<Keep> keep(const OperationId& id) override;
+
+ private:
+  std::string now() const { return iso8601_utc(clock_.wall_ms()); }
+
+  std::unique_ptr<Database> database_;
+  Clock& clock_;
+};
+
+// ---- shared by the files above ----
+
+// Runs one conditional UPDATE (with RETURNING): true when it matched its row.
+Result<bool> matches(Session& session, std::string_view sql, const std::vector<Value>& parameters);
+
+// DELETE FROM checkpoints .. RETURNING attempt, sequence: what it deleted, oldest first.
+Result<std::vector<CheckpointRef>> delete_checkpoints(Session& session, std::string_view sql,
+                                                      const std::vector<Value>& parameters);
+
+}  // namespace ktrdr::storage
