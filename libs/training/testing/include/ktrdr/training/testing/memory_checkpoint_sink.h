@@ -1,0 +1,62 @@
+// Keeps checkpoints in memory. A background save copies its snapshot only when the test says so, and then
+// checks that the trainer has not touched it meanwhile.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "ktrdr/core/check.h"
+#include "ktrdr/training/checkpoint_sink.h"
+
+namespace ktrdr::training::testing {
+
+struct SavedCheckpoint {
+  api::CheckpointType type = api::CheckpointType::kPeriodic;
+  bool in_background = false;
+  TrainingSnapshot snapshot;
+};
+
+class MemoryCheckpointSink final : public CheckpointSink {
+ public:
+  std::vector<SavedCheckpoint> saved;
+  std::optional<Error> fail_with;  // what save_now() answers instead of saving
+  bool background_is_slow =
+      false;  // then a background save lasts until finish_background() or wait_until_idle()
+
+  bool idle() const override { return reading_ == nullptr; }
+  void wait_until_idle() override { finish_background(); }
+
+  void save_in_background(const TrainingSnapshot& snapshot, api::CheckpointType type) override {
+    CHECK(idle(), "one background save at a time");
+    saved.push_back({type, true, snapshot});
+    reading_ = &snapshot;
+    if (!background_is_slow) finish_background();
+  }
+
+  Result<void> save_now(const TrainingSnapshot& snapshot, api::CheckpointType type) override {
+    CHECK(idle(), "the snapshot of a background save would be overwritten");
+    if (fail_with) return *fail_with;
+    saved.push_back({type, false, snapshot});
+    return {};
+  }
+
+  void finish_background() {
+    if (idle()) return;
+    const TrainingSnapshot& then = last_in_background();
+    CHECK(reading_->model == then.model && reading_->optimizer == then.optimizer &&
+              reading_->trainer == then.trainer && reading_->best_model == then.best_model,
+          "the trainer leaves a snapshot alone while it is being saved");
+    reading_ = nullptr;
+  }
+
+ private:
+  const TrainingSnapshot& last_in_background() const {
+    std::size_t i = saved.size();
+    while (!saved[i - 1].in_background) --i;
+    return saved[i - 1].snapshot;
+  }
+
+  const TrainingSnapshot* reading_ = nullptr;
+};
+
+}  // namespace ktrdr::training::testing
