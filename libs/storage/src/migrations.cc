@@ -42,11 +42,13 @@ CREATE TABLE operations (
   is_backend_local INTEGER NOT NULL DEFAULT 0,
   parent_operation_id TEXT,
   CHECK ((checkpoint_attempt IS NULL) = (checkpoint_sequence IS NULL)),
-  CHECK (status <> 'pending' OR owner IS NULL)
+  CHECK (status <> 'pending' OR owner IS NULL),
+  CHECK ((completed_at IS NULL) = (status IN ('pending', 'running')))
 ) STRICT;
 CREATE INDEX operations_by_status ON operations (status, created_at, operation_id);
 CREATE INDEX operations_by_time ON operations (created_at, operation_id);
-CREATE INDEX operations_active ON operations (created_at, operation_id) WHERE status IN ('pending', 'running');
+CREATE INDEX operations_waiting ON operations (created_at, operation_id, attempt, checkpoint_sequence)
+  WHERE owner IS NULL AND completed_at IS NULL;
 
 CREATE TABLE requests (
   operation_id TEXT NOT NULL PRIMARY KEY REFERENCES operations (operation_id),

@@ -123,8 +123,7 @@ Result<std::optional<api::OperationMetrics>> load_metrics(Session& session, cons
   return std::optional(std::move(metrics));
 }
 
-// What ListQuery selects, in columns that both operations and status_counts have. Written out literally, so
-// that SQLite recognises the index on active rows.
+// What ListQuery selects, in columns that both operations and status_counts have.
 struct Filter {
   std::string sql = "1 = 1";
   std::vector<Value> parameters;

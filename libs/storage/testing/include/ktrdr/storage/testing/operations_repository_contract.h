@@ -489,6 +489,18 @@ TEST_P(OperationsRepositoryContract, AResumeStartsTheNextAttemptUnclaimed) {
   EXPECT_EQ(api::to_json(operation), api::to_json(get(id)));
 }
 
+TEST_P(OperationsRepositoryContract, AResumedOperationsPulseStartsAnew) {
+  const OperationId id = create();
+  const Fence fence = start(id);
+  ASSERT_THAT(store().heartbeat(id, heartbeat(fence)), IsOk());
+  ASSERT_THAT(store().fail(id, fence, "x"), IsOk());
+  ASSERT_THAT(resume(id), IsOk());
+  clock_.advance(Duration(1000));
+  ASSERT_THAT(store().claim(id, {2, {"worker-2"}}, ""), IsOk());
+  EXPECT_EQ(pulse_of(id).heartbeat_sequence, 0);
+  EXPECT_EQ(pulse_of(id).last_heartbeat_at, iso8601_utc(clock_.wall_ms()));  // the claim is a sign of life
+}
+
 TEST_P(OperationsRepositoryContract, ARefusedResumeSaysWhy) {
   EXPECT_THAT(resume(create("op_pending")), SaysError("cannot resume"));
   start(create("op_running"));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include "ktrdr/core/testing/manual_clock.h"
@@ -22,6 +23,8 @@ struct RepositoryFactory {
   std::function<std::unique_ptr<OperationsRepository>(const std::filesystem::path& folder, Clock& clock)>
       make;
 };
+
+inline void PrintTo(const RepositoryFactory& factory, std::ostream* out) { *out << factory.name; }
 
 inline const std::string kSha = std::string(64, 'a');
 
