@@ -10,8 +10,8 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <regex>
 #include <set>
+#include <sstream>
 
 #include "ktrdr/checkpoints/file_checkpoint_store.h"
 #include "ktrdr/checkpoints/model_store.h"
@@ -62,11 +62,17 @@ std::string content_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
+// A line of strace's log reads "1234 openat(AT_FDCWD, …": the name stands between the number and the
+// parenthesis.
 Counts count_calls(const std::string& log) {
   Counts counts;
-  static const std::regex kCall(R"(^(?:\d+ +)?([a-z_0-9]+)\()", std::regex::multiline);
-  for (std::sregex_iterator match(log.begin(), log.end(), kCall), end; match != end; ++match)
-    ++counts[(*match)[1]];
+  std::istringstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t start = line.find_first_not_of("0123456789 ");
+    const std::size_t end = line.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789", start);
+    if (end != std::string::npos && end > start && line[end] == '(')
+      ++counts[line.substr(start, end - start)];
+  }
   return counts;
 }
 
@@ -111,9 +117,7 @@ class Crash : public ::testing::Test {
     return {verb, kOperation.value, std::to_string(ref.attempt), std::to_string(ref.sequence),
             std::to_string(seed)};
   }
-  void put(CheckpointRef ref, int seed) {
-    ASSERT_THAT(store_.put(SampleCheckpoint(seed).content(kOperation, ref)), IsOk());
-  }
+  void put(CheckpointRef ref, int seed) { ASSERT_THAT(put_sample(store_, kOperation, ref, seed), IsOk()); }
   void expect_whole(CheckpointRef ref, int seed) {
     const auto loaded = store_.load(kOperation, ref);
     ASSERT_THAT(loaded, IsOk());
@@ -307,10 +311,11 @@ TEST_F(Crash, EveryFileIsSyncedBeforeTheRenameAndEveryFolderAfterItsChange) {
   const std::string folder = (store_root() / kOperation.value).string();
   const auto first = [&](const std::string& text) { return log.find(text); };
   const auto last = [&](const std::string& text) { return log.rfind(text); };
-  std::smatch match;
-  ASSERT_TRUE(std::regex_search(log, match, std::regex("rename\\(\"([^\"]*\\.tmp)\""))) << log;
-  const std::string temporary = match[1];
-  const std::size_t rename = first("rename(");
+  const std::size_t rename = first("rename(\"");
+  ASSERT_NE(rename, std::string::npos) << log;
+  const std::size_t name = rename + std::string_view("rename(\"").size();
+  const std::string temporary = log.substr(name, log.find('"', name) - name);
+  ASSERT_TRUE(temporary.ends_with(".tmp")) << log;
   const std::size_t folder_synced = last("<" + temporary + ">)");
   for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer.safetensors",
                            "best_model.safetensors", "strategy.yaml", "manifest.json"}) {
