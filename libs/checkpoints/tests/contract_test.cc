@@ -47,7 +47,8 @@ INSTANTIATE_TEST_SUITE_P(Memory, CheckpointStoreContract, ::testing::Values(&mak
 TEST(MemoryCheckpointStore, FailsOnceWhenToldTo) {
   MemoryCheckpointStore store;
   store.fail_next_put(Error(ErrorCode::kIo, "The disk is full."));
-  const CheckpointContent content = SampleCheckpoint().content({"op"}, {1, 0});
+  const SampleCheckpoint sample;
+  const CheckpointContent content = sample.content({"op"}, {1, 0});
   EXPECT_THAT(store.put(content), FailsWith(ErrorCode::kIo));
   EXPECT_THAT(store.put(content), IsOk());
 }

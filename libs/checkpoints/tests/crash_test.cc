@@ -10,8 +10,8 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <regex>
 #include <set>
+#include <sstream>
 
 #include "ktrdr/checkpoints/file_checkpoint_store.h"
 #include "ktrdr/checkpoints/model_store.h"
@@ -28,6 +28,14 @@ using ktrdr::testing::IsOk;
 
 using Words = std::vector<std::string>;
 using Counts = std::map<std::string, int>;  // calls by name
+
+// A sanitizer's runtime opens files and writes to pipes while the program runs. A kill or an interruption is
+// as good there, but an error that strikes the runtime says nothing about the store.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kErrorsMayStrikeTheSanitizer = true;
+#else
+constexpr bool kErrorsMayStrikeTheSanitizer = false;
+#endif
 
 struct Outcome {
   int status = -1;      // exit status, or -1 when it was killed
@@ -62,11 +70,17 @@ std::string content_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
+// A line of strace's log reads "1234 openat(AT_FDCWD, …": the name stands between the number and the
+// parenthesis.
 Counts count_calls(const std::string& log) {
   Counts counts;
-  static const std::regex kCall(R"(^(?:\d+ +)?([a-z_0-9]+)\()", std::regex::multiline);
-  for (std::sregex_iterator match(log.begin(), log.end(), kCall), end; match != end; ++match)
-    ++counts[(*match)[1]];
+  std::istringstream lines(log);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t start = line.find_first_not_of("0123456789 ");
+    const std::size_t end = line.find_first_not_of("abcdefghijklmnopqrstuvwxyz_0123456789", start);
+    if (end != std::string::npos && end > start && line[end] == '(')
+      ++counts[line.substr(start, end - start)];
+  }
   return counts;
 }
 
@@ -111,9 +125,7 @@ class Crash : public ::testing::Test {
     return {verb, kOperation.value, std::to_string(ref.attempt), std::to_string(ref.sequence),
             std::to_string(seed)};
   }
-  void put(CheckpointRef ref, int seed) {
-    ASSERT_THAT(store_.put(SampleCheckpoint(seed).content(kOperation, ref)), IsOk());
-  }
+  void put(CheckpointRef ref, int seed) { ASSERT_THAT(put_sample(store_, kOperation, ref, seed), IsOk()); }
   void expect_whole(CheckpointRef ref, int seed) {
     const auto loaded = store_.load(kOperation, ref);
     ASSERT_THAT(loaded, IsOk());
@@ -228,6 +240,8 @@ TEST_F(Crash, KilledWhilePublishingAModelTheSameAttemptPublishesAgain) {
 }
 
 TEST_F(Crash, AnyCallThatFailsIsAnErrorThatLeavesNothingBehind) {
+  if (kErrorsMayStrikeTheSanitizer)
+    GTEST_SKIP() << "an error could strike the sanitizer instead of the store";
   put({1, 0}, 1);
   for (const char* what : {"error=ENOSPC", "error=EIO"}) {
     ASSERT_THAT(store_.remove(kOperation, {1, 1}), IsOk());
@@ -272,6 +286,8 @@ TEST_F(Crash, ADiskOnWhichNothingCanBeSyncedAcknowledgesNothing) {
 }
 
 TEST_F(Crash, AWriteThatLiesIsFoundByLoading) {
+  if (kErrorsMayStrikeTheSanitizer)
+    GTEST_SKIP() << "an error could strike the sanitizer instead of the store";
   int injected = 0, found = 0;
   std::int64_t sequence = 0;
   for (const Fault& fault : faults_of(command("put", {9, 0}, 2), "retval=1", {"write"})) {
@@ -307,10 +323,11 @@ TEST_F(Crash, EveryFileIsSyncedBeforeTheRenameAndEveryFolderAfterItsChange) {
   const std::string folder = (store_root() / kOperation.value).string();
   const auto first = [&](const std::string& text) { return log.find(text); };
   const auto last = [&](const std::string& text) { return log.rfind(text); };
-  std::smatch match;
-  ASSERT_TRUE(std::regex_search(log, match, std::regex("rename\\(\"([^\"]*\\.tmp)\""))) << log;
-  const std::string temporary = match[1];
-  const std::size_t rename = first("rename(");
+  const std::size_t rename = first("rename(\"");
+  ASSERT_NE(rename, std::string::npos) << log;
+  const std::size_t name = rename + std::string_view("rename(\"").size();
+  const std::string temporary = log.substr(name, log.find('"', name) - name);
+  ASSERT_TRUE(temporary.ends_with(".tmp")) << log;
   const std::size_t folder_synced = last("<" + temporary + ">)");
   for (const char* file : {"model.safetensors", "optimizer.safetensors", "trainer.safetensors",
                            "best_model.safetensors", "strategy.yaml", "manifest.json"}) {

@@ -7,11 +7,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 #include <set>
 
 #include "ktrdr/checkpoints/file_checkpoint_store.h"
 #include "ktrdr/checkpoints/model_store.h"
+#include "ktrdr/checkpoints/testing/memory_checkpoint_store.h"
 #include "ktrdr/checkpoints/testing/sample_checkpoint.h"
 #include "ktrdr/core/digest.h"
 #include "ktrdr/core/durable_file.h"
@@ -31,7 +33,7 @@ const OperationId kOperation{"op_training_1"};
 class FileStore : public ::testing::Test {
  protected:
   Result<StoredCheckpoint> put(CheckpointRef ref, int seed = 1) {
-    return store_.put(SampleCheckpoint(seed).content(kOperation, ref));
+    return put_sample(store_, kOperation, ref, seed);
   }
   fs::path folder_of(CheckpointRef ref) const { return root_.path() / kOperation.value / ref.to_string(); }
   fs::path leftover(const std::string& name) {  // as a writer or remover that died leaves it
@@ -58,32 +60,57 @@ TEST_F(FileStore, AFolderHoldsTheFilesAndNothingElse) {
 
 TEST_F(FileStore, TheSameTrainingWritesTheSameModelWhateverItsAttempt) {
   ASSERT_THAT(put({1, 3}, 5), IsOk());
-  ASSERT_THAT(store_.put(SampleCheckpoint(5).content({"another"}, {4, 9})), IsOk());
+  ASSERT_THAT(put_sample(store_, {"another"}, {4, 9}, 5), IsOk());
   for (const std::string_view file : {kModelFile, kOptimizerFile, kTrainerFile}) {
     EXPECT_EQ(read_file(folder_of({1, 3}) / file, 1 << 20).value(),
               read_file(root_.path() / "another" / "4-9" / file, 1 << 20).value());
   }
 }
 
-TEST_F(FileStore, EveryFlippedHeaderBitAndHundredsOfRandomFlipsAreFound) {
+std::string with_flipped_bit(std::string bytes, std::size_t bit) {
+  bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << (bit % 8)));
+  return bytes;
+}
+
+TEST_F(FileStore, HundredsOfRandomFlipsOnTheDiskAreFound) {
   ASSERT_THAT(put({1, 0}), IsOk());
   std::mt19937_64 random(11);
   int flips = 0;
   for (const auto& entry : fs::directory_iterator(folder_of({1, 0}))) {
     const std::string bytes = read_file(entry.path(), 1 << 20).value();
-    for (std::size_t i = 0; i < 200; ++i) {  // the first hundred bytes, one bit each, then random places
-      const std::size_t place = i < 100 ? i % bytes.size() : random() % bytes.size();
-      std::string flipped = bytes;
-      flipped[place] = static_cast<char>(flipped[place] ^ (1 << (random() % 8)));
-      std::ofstream(entry.path(), std::ios::binary) << flipped;
+    for (int i = 0; i < 50; ++i, ++flips) {
+      const std::size_t bit = random() % (8 * bytes.size());
+      std::ofstream(entry.path(), std::ios::binary) << with_flipped_bit(bytes, bit);
       ASSERT_THAT(store_.load(kOperation, {1, 0}), FailsWith(ErrorCode::kCheckpointCorrupted))
-          << entry.path() << " at " << place;
-      ++flips;
+          << entry.path() << " bit " << bit;
     }
     std::ofstream(entry.path(), std::ios::binary) << bytes;
     ASSERT_THAT(store_.load(kOperation, {1, 0}), IsOk());
   }
-  EXPECT_EQ(flips, 6 * 200);
+  EXPECT_EQ(flips, 6 * 50);
+}
+
+// In memory, because there are many thousands of them.
+TEST(Verification, FindsEveryFlippedBitOfEveryFile) {
+  MemoryCheckpointStore store;
+  const SampleCheckpoint sample;
+  const CheckpointContent content = sample.content(kOperation, {1, 0});
+  ASSERT_THAT(store.put(content), IsOk());
+  std::map<std::string, std::string> files = {
+      {"manifest.json", write_manifest(describe(content).value()).value().text}};
+  for (const FileContent& file : content.files) {
+    files[file.name] = store.load(kOperation, {1, 0}).value().text(file.name);
+  }
+  for (const auto& [name, bytes] : files) {
+    ASSERT_FALSE(bytes.empty());
+    for (std::size_t bit = 0; bit < 8 * bytes.size(); ++bit) {
+      store.change_file(kOperation, {1, 0}, name, with_flipped_bit(bytes, bit));
+      ASSERT_THAT(store.load(kOperation, {1, 0}), FailsWith(ErrorCode::kCheckpointCorrupted))
+          << name << " " << bit;
+    }
+    store.change_file(kOperation, {1, 0}, name, bytes);
+    ASSERT_THAT(store.load(kOperation, {1, 0}), IsOk());
+  }
 }
 
 TEST_F(FileStore, NeverFollowsASymbolicLinkInACheckpoint) {

@@ -31,5 +31,6 @@ FileContent text_file(std::string name, std::string text);
 
 // A safetensors file that borrows the map's memory. kTooLarge when its header would pass 1 MiB.
 Result<FileContent> tensor_file(std::string name, const TensorMap& tensors);
+Result<FileContent> tensor_file(std::string name, TensorMap&& tensors) = delete;  // it would dangle
 
 }  // namespace ktrdr::checkpoints

@@ -39,7 +39,7 @@ class CheckpointStoreContract : public ::testing::TestWithParam<MakeBench> {
   CheckpointStoreContract() : bench_(GetParam()()), store_(bench_->store()) {}
 
   Result<StoredCheckpoint> put(CheckpointRef ref, int seed = 1) {
-    return store_.put(SampleCheckpoint(seed).content(operation_, ref));
+    return put_sample(store_, operation_, ref, seed);
   }
   std::string stored_bytes(CheckpointRef ref, std::string_view file) {
     const auto loaded = store_.load(operation_, ref);
@@ -77,7 +77,8 @@ TEST_P(CheckpointStoreContract, GivesBackEveryBitOfWhatWasPut) {
 }
 
 TEST_P(CheckpointStoreContract, CountsEveryByteItKeeps) {
-  const CheckpointContent content = SampleCheckpoint().content(operation_, {1, 0});
+  const SampleCheckpoint sample;
+  const CheckpointContent content = sample.content(operation_, {1, 0});
   std::uint64_t expected = write_manifest(describe(content).value())->text.size();
   for (const FileContent& file : content.files) expected += file.size();
   EXPECT_EQ(store_.put(content)->total_bytes, expected);
@@ -91,7 +92,8 @@ TEST_P(CheckpointStoreContract, NeverOverwrites) {
 }
 
 TEST_P(CheckpointStoreContract, RefusesWhatIsNoCheckpoint) {
-  const CheckpointContent whole = SampleCheckpoint().content(operation_, {1, 0});
+  const SampleCheckpoint sample;
+  const CheckpointContent whole = sample.content(operation_, {1, 0});
   for (std::size_t i = 0; i < 3; ++i) {  // each of the three required files
     CheckpointContent without = whole;
     without.files.erase(without.files.begin() + static_cast<std::ptrdiff_t>(i));
@@ -108,7 +110,8 @@ TEST_P(CheckpointStoreContract, RefusesWhatIsNoCheckpoint) {
 
 TEST_P(CheckpointStoreContract, RefusesFileNamesThatCouldLeaveTheFolder) {
   for (const char* name : {"../evil", "/etc/passwd", "a/b", "..", ".", "", "manifest.json", "A", "x\n"}) {
-    CheckpointContent content = SampleCheckpoint().content(operation_, {1, 0});
+    const SampleCheckpoint sample;
+    CheckpointContent content = sample.content(operation_, {1, 0});
     content.files.push_back(text_file(name, "x"));
     EXPECT_THAT(store_.put(content), FailsWith(ErrorCode::kInvalidArgument)) << name;
   }
@@ -118,7 +121,7 @@ TEST_P(CheckpointStoreContract, RefusesFileNamesThatCouldLeaveTheFolder) {
 TEST_P(CheckpointStoreContract, RefusesOperationIdsThatWereNeverChecked) {
   for (const char* name : {"..", "", "a/b", "A", "a.b", "../../etc"}) {
     const OperationId bad{name};
-    EXPECT_THAT(store_.put(SampleCheckpoint().content(bad, {1, 0})), FailsWith(ErrorCode::kInvalidArgument));
+    EXPECT_THAT(put_sample(store_, bad, {1, 0}), FailsWith(ErrorCode::kInvalidArgument));
     EXPECT_THAT(store_.load(bad, {1, 0}), FailsWith(ErrorCode::kInvalidArgument));
     EXPECT_THAT(store_.list(bad), FailsWith(ErrorCode::kInvalidArgument));
     EXPECT_THAT(store_.remove(bad, {1, 0}), FailsWith(ErrorCode::kInvalidArgument));
@@ -145,8 +148,8 @@ TEST_P(CheckpointStoreContract, ListsByAttemptThenSequenceAsNumbers) {
 }
 
 TEST_P(CheckpointStoreContract, KeepsOperationsApart) {
-  ASSERT_THAT(store_.put(SampleCheckpoint(1).content({"a"}, {1, 0})), IsOk());
-  ASSERT_THAT(store_.put(SampleCheckpoint(2).content({"a-1"}, {1, 0})), IsOk());
+  ASSERT_THAT(put_sample(store_, {"a"}, {1, 0}, 1), IsOk());
+  ASSERT_THAT(put_sample(store_, {"a-1"}, {1, 0}, 2), IsOk());
   EXPECT_EQ(store_.operations().value(), (std::vector<OperationId>{{"a"}, {"a-1"}}));
   ASSERT_THAT(store_.remove_operation({"a"}), IsOk());
   EXPECT_EQ(store_.operations().value(), (std::vector<OperationId>{{"a-1"}}));
@@ -230,7 +233,8 @@ TEST_P(CheckpointStoreContract, FindsFilesThatChangedPlaces) {
 
 TEST_P(CheckpointStoreContract, FindsAManifestOfAnotherCheckpoint) {
   ASSERT_THAT(put({1, 0}), IsOk());
-  const CheckpointContent other = SampleCheckpoint().content(operation_, {1, 1});
+  const SampleCheckpoint sample;
+  const CheckpointContent other = sample.content(operation_, {1, 1});
   const std::string manifest = write_manifest(describe(other).value())->text;  // its digests fit all files
   bench_->change_file(operation_, {1, 0}, std::string(kManifestFile), manifest);
   expect_corrupted({1, 0}, kManifestFile);
@@ -238,7 +242,8 @@ TEST_P(CheckpointStoreContract, FindsAManifestOfAnotherCheckpoint) {
 
 TEST_P(CheckpointStoreContract, SaysThatANewerVersionWroteIt) {
   ASSERT_THAT(put({1, 0}), IsOk());
-  Manifest manifest = describe(SampleCheckpoint().content(operation_, {1, 0})).value();
+  const SampleCheckpoint sample;
+  Manifest manifest = describe(sample.content(operation_, {1, 0})).value();
   manifest.format_version = 2;
   bench_->change_file(operation_, {1, 0}, std::string(kManifestFile), write_manifest(manifest)->text);
   EXPECT_THAT(store_.load(operation_, {1, 0}), FailsWith(ErrorCode::kUnsupported));

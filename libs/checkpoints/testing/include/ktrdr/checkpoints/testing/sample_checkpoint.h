@@ -32,7 +32,9 @@ class SampleCheckpoint {
     trainer.put_u8("flags", std::vector<std::uint8_t>{1, 0, 1});
   }
 
-  CheckpointContent content(const OperationId& operation, CheckpointRef ref) const {
+  // Borrows this sample's tensors, so the sample must have a name.
+  CheckpointContent content(const OperationId& operation, CheckpointRef ref) const&& = delete;
+  CheckpointContent content(const OperationId& operation, CheckpointRef ref) const& {
     CheckpointContent content;
     content.description = {.operation = operation,
                            .ref = ref,
@@ -70,5 +72,11 @@ class SampleCheckpoint {
  private:
   int seed_;
 };
+
+inline Result<StoredCheckpoint> put_sample(CheckpointStore& store, const OperationId& operation,
+                                           CheckpointRef ref, int seed = 1) {
+  const SampleCheckpoint sample(seed);
+  return store.put(sample.content(operation, ref));
+}
 
 }  // namespace ktrdr::checkpoints::testing
