@@ -8,10 +8,6 @@ std::optional<OperationStatus> parse_operation_status(std::string_view text) {
 }
 std::string_view to_string(Phase phase) { return internal::name_of(phase); }
 std::optional<Phase> parse_phase(std::string_view text) { return internal::named<Phase>(text); }
-std::string_view to_string(CheckpointType type) { return internal::name_of(type); }
-std::optional<CheckpointType> parse_checkpoint_type(std::string_view text) {
-  return internal::named<CheckpointType>(text);
-}
 
 bool is_finished(OperationStatus status) {
   return status == OperationStatus::kCompleted || is_resumable(status);

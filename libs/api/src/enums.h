@@ -31,10 +31,7 @@ struct EnumNames<Phase> {
 
 template <>
 struct EnumNames<CheckpointType> {
-  static constexpr std::array kTable = {
-      std::pair{CheckpointType::kInitial, "initial"}, std::pair{CheckpointType::kPeriodic, "periodic"},
-      std::pair{CheckpointType::kCancellation, "cancellation"},
-      std::pair{CheckpointType::kFailure, "failure"}, std::pair{CheckpointType::kShutdown, "shutdown"}};
+  static constexpr auto kTable = kCheckpointTypeNames;
 };
 
 template <>

@@ -1,7 +1,6 @@
 #include "ktrdr/checkpoints/manifest.h"
 
 #include <algorithm>
-#include <array>
 
 #include "json_text.h"
 #include "ktrdr/checkpoints/artifacts.h"
@@ -10,19 +9,6 @@
 
 namespace ktrdr::checkpoints {
 namespace {
-
-struct TypeName {
-  CheckpointType type;
-  std::string_view name;
-};
-
-constexpr std::array<TypeName, 5> kTypeNames = {{
-    {CheckpointType::kInitial, "initial"},
-    {CheckpointType::kPeriodic, "periodic"},
-    {CheckpointType::kCancellation, "cancellation"},
-    {CheckpointType::kFailure, "failure"},
-    {CheckpointType::kShutdown, "shutdown"},
-}};
 
 // A manifest ends with `,\n  "self": "` + 32 digits + `"\n}\n`. The digest covers everything before its own
 // digits, and what follows them is fixed, so there is no byte that could change unseen.
@@ -74,20 +60,6 @@ Result<std::string> check_self(std::string_view text) {
 }
 
 }  // namespace
-
-std::string_view to_string(CheckpointType type) {
-  const auto row =
-      std::find_if(kTypeNames.begin(), kTypeNames.end(), [&](const TypeName& t) { return t.type == type; });
-  CHECK(row != kTypeNames.end(), "every checkpoint type has a name");
-  return row->name;
-}
-
-std::optional<CheckpointType> parse_checkpoint_type(std::string_view text) {
-  for (const TypeName& row : kTypeNames) {
-    if (row.name == text) return row.type;
-  }
-  return std::nullopt;
-}
 
 Result<ManifestText> write_manifest(const Manifest& manifest) {
   if (const std::string_view fault = find_fault(manifest); !fault.empty()) {

@@ -14,14 +14,10 @@ constexpr std::size_t kAlignment = 8;
 // The reference implementation's order of types: descending alignment, as its enumeration lists them.
 int rank(DType dtype) {
   switch (dtype) {
-    case DType::kI64:
-      return 0;
-    case DType::kF64:
-      return 1;
-    case DType::kF32:
-      return 2;
-    case DType::kU8:
-      return 3;
+    case DType::kI64: return 0;
+    case DType::kF64: return 1;
+    case DType::kF32: return 2;
+    case DType::kU8: return 3;
   }
   return 4;
 }

@@ -4,34 +4,20 @@ namespace ktrdr {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument:
-      return "INVALID_ARGUMENT";
-    case ErrorCode::kUnsupported:
-      return "UNSUPPORTED";
-    case ErrorCode::kUnauthorized:
-      return "UNAUTHORIZED";
-    case ErrorCode::kForbidden:
-      return "FORBIDDEN";
-    case ErrorCode::kNotFound:
-      return "NOT_FOUND";
-    case ErrorCode::kCheckpointNotFound:
-      return "CHECKPOINT_NOT_FOUND";
-    case ErrorCode::kCheckpointCorrupted:
-      return "CHECKPOINT_CORRUPTED";
-    case ErrorCode::kConflict:
-      return "CONFLICT";
-    case ErrorCode::kStale:
-      return "STALE";
-    case ErrorCode::kPreconditionFailed:
-      return "PRECONDITION_FAILED";
-    case ErrorCode::kTooLarge:
-      return "TOO_LARGE";
-    case ErrorCode::kUnavailable:
-      return "UNAVAILABLE";
-    case ErrorCode::kIo:
-      return "IO_ERROR";
-    case ErrorCode::kInternal:
-      return "INTERNAL_ERROR";
+    case ErrorCode::kInvalidArgument: return "INVALID_ARGUMENT";
+    case ErrorCode::kUnsupported: return "UNSUPPORTED";
+    case ErrorCode::kUnauthorized: return "UNAUTHORIZED";
+    case ErrorCode::kForbidden: return "FORBIDDEN";
+    case ErrorCode::kNotFound: return "NOT_FOUND";
+    case ErrorCode::kCheckpointNotFound: return "CHECKPOINT_NOT_FOUND";
+    case ErrorCode::kCheckpointCorrupted: return "CHECKPOINT_CORRUPTED";
+    case ErrorCode::kConflict: return "CONFLICT";
+    case ErrorCode::kStale: return "STALE";
+    case ErrorCode::kPreconditionFailed: return "PRECONDITION_FAILED";
+    case ErrorCode::kTooLarge: return "TOO_LARGE";
+    case ErrorCode::kUnavailable: return "UNAVAILABLE";
+    case ErrorCode::kIo: return "IO_ERROR";
+    case ErrorCode::kInternal: return "INTERNAL_ERROR";
   }
   return "INTERNAL_ERROR";
 }

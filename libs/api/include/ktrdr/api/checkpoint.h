@@ -4,16 +4,16 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
+#include "ktrdr/core/checkpoint_type.h"
 #include "ktrdr/core/ids.h"
 
 namespace ktrdr::api {
 
-enum class CheckpointType { kInitial, kPeriodic, kCancellation, kFailure, kShutdown };
-std::string_view to_string(CheckpointType type);
-std::optional<CheckpointType> parse_checkpoint_type(std::string_view text);
+using ktrdr::CheckpointType;
+using ktrdr::parse_checkpoint_type;
+using ktrdr::to_string;
 
 struct CheckpointInfo {
   CheckpointRef ref;

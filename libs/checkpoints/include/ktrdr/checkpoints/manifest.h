@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ktrdr/core/checkpoint_type.h"
 #include "ktrdr/core/ids.h"
 #include "ktrdr/core/result.h"
 
@@ -17,11 +18,6 @@ namespace ktrdr::checkpoints {
 
 inline constexpr int kManifestVersion = 1;
 inline constexpr std::size_t kLargestManifest = std::size_t{1} << 20;  // bytes
-
-enum class CheckpointType { kInitial, kPeriodic, kCancellation, kFailure, kShutdown };
-
-std::string_view to_string(CheckpointType type);  // "periodic"
-std::optional<CheckpointType> parse_checkpoint_type(std::string_view text);
 
 struct FileEntry {
   std::string name;
