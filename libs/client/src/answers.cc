@@ -20,28 +20,19 @@ ErrorCode code_of_status(int status) {
     case 400:
     case 405:
     case 415:
-    case 422:
-      return ErrorCode::kInvalidArgument;
-    case 401:
-      return ErrorCode::kUnauthorized;
-    case 403:
-      return ErrorCode::kForbidden;
-    case 404:
-      return ErrorCode::kNotFound;
-    case 409:
-      return ErrorCode::kConflict;
-    case 412:
-      return ErrorCode::kPreconditionFailed;
-    case 413:
-      return ErrorCode::kTooLarge;
+    case 422: return ErrorCode::kInvalidArgument;
+    case 401: return ErrorCode::kUnauthorized;
+    case 403: return ErrorCode::kForbidden;
+    case 404: return ErrorCode::kNotFound;
+    case 409: return ErrorCode::kConflict;
+    case 412: return ErrorCode::kPreconditionFailed;
+    case 413: return ErrorCode::kTooLarge;
     case 408:
     case 429:
     case 502:
     case 503:
-    case 504:
-      return ErrorCode::kUnavailable;
-    default:
-      return ErrorCode::kInternal;
+    case 504: return ErrorCode::kUnavailable;
+    default: return ErrorCode::kInternal;
   }
 }
 

@@ -124,14 +124,10 @@ void prepare_thread() {
 
 torch::Tensor activate(Activation activation, const torch::Tensor& input) {
   switch (activation) {
-    case Activation::kRelu:
-      return torch::relu(input);
-    case Activation::kTanh:
-      return torch::tanh(input);
-    case Activation::kSigmoid:
-      return torch::sigmoid(input);
-    case Activation::kLeakyRelu:
-      return torch::leaky_relu(input, 0.01);
+    case Activation::kRelu: return torch::relu(input);
+    case Activation::kTanh: return torch::tanh(input);
+    case Activation::kSigmoid: return torch::sigmoid(input);
+    case Activation::kLeakyRelu: return torch::leaky_relu(input, 0.01);
   }
   CHECK(false, "the switch names every activation");
   return input;

@@ -160,16 +160,13 @@ class Reference {
   // Value and derivative at x.
   std::pair<double, double> activation(double x) const {
     switch (strategy_.model.activation) {
-      case Activation::kRelu:
-        return x > 0 ? std::pair{x, 1.0} : std::pair{0.0, 0.0};
-      case Activation::kTanh:
-        return {std::tanh(x), 1 - std::tanh(x) * std::tanh(x)};
+      case Activation::kRelu: return x > 0 ? std::pair{x, 1.0} : std::pair{0.0, 0.0};
+      case Activation::kTanh: return {std::tanh(x), 1 - std::tanh(x) * std::tanh(x)};
       case Activation::kSigmoid: {
         const double y = 1 / (1 + std::exp(-x));
         return {y, y * (1 - y)};
       }
-      case Activation::kLeakyRelu:
-        return x > 0 ? std::pair{x, 1.0} : std::pair{0.01 * x, 0.01};
+      case Activation::kLeakyRelu: return x > 0 ? std::pair{x, 1.0} : std::pair{0.01 * x, 0.01};
     }
     return {};
   }

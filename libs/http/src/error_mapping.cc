@@ -28,29 +28,19 @@ std::string json_string(std::string_view text) {
 int status_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:
-    case ErrorCode::kUnsupported:
-      return 400;
-    case ErrorCode::kUnauthorized:
-      return 401;
-    case ErrorCode::kForbidden:
-      return 403;
+    case ErrorCode::kUnsupported: return 400;
+    case ErrorCode::kUnauthorized: return 401;
+    case ErrorCode::kForbidden: return 403;
     case ErrorCode::kNotFound:
-    case ErrorCode::kCheckpointNotFound:
-      return 404;
+    case ErrorCode::kCheckpointNotFound: return 404;
     case ErrorCode::kConflict:
-    case ErrorCode::kStale:
-      return 409;
-    case ErrorCode::kPreconditionFailed:
-      return 412;
-    case ErrorCode::kTooLarge:
-      return 413;
-    case ErrorCode::kCheckpointCorrupted:
-      return 422;
+    case ErrorCode::kStale: return 409;
+    case ErrorCode::kPreconditionFailed: return 412;
+    case ErrorCode::kTooLarge: return 413;
+    case ErrorCode::kCheckpointCorrupted: return 422;
     case ErrorCode::kIo:
-    case ErrorCode::kInternal:
-      return 500;
-    case ErrorCode::kUnavailable:
-      return 503;
+    case ErrorCode::kInternal: return 500;
+    case ErrorCode::kUnavailable: return 503;
   }
   return 500;
 }

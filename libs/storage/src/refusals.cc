@@ -57,15 +57,13 @@ Error refuse_reused_key() {
 Error refuse_resume(const StoredOperation& stored, const Precondition& precondition) {
   if (auto refused = refuse_version(stored, precondition)) return *refused;
   switch (stored.operation.status) {
-    case OperationStatus::kRunning:
-      return conflict(stored, "is already running.");
+    case OperationStatus::kRunning: return conflict(stored, "is already running.");
     case OperationStatus::kCompleted:
       return conflict(stored, "is already completed; there is nothing to resume.");
     case OperationStatus::kPending:
       return conflict(stored, "has not started yet: cannot resume a pending operation.");
     case OperationStatus::kFailed:
-    case OperationStatus::kCancelled:
-      break;
+    case OperationStatus::kCancelled: break;
   }
   if (stored.checkpoint) return changed_meanwhile(stored);
   return {ErrorCode::kCheckpointNotFound,

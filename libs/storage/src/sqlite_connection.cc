@@ -13,10 +13,8 @@ struct Failure {
 Failure describe(int status) {
   switch (status & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      return {ErrorCode::kUnavailable, "is locked by another program; try again later"};
-    case SQLITE_FULL:
-      return {ErrorCode::kIo, "can't grow because the disk is full; free some space"};
+    case SQLITE_LOCKED: return {ErrorCode::kUnavailable, "is locked by another program; try again later"};
+    case SQLITE_FULL: return {ErrorCode::kIo, "can't grow because the disk is full; free some space"};
     case SQLITE_NOTADB:
     case SQLITE_CORRUPT:
       return {ErrorCode::kIo, "is damaged or not a database; name another file or restore a backup"};
@@ -26,10 +24,8 @@ Failure describe(int status) {
       return {ErrorCode::kIo, "can't be opened for writing; check the folder and its permissions"};
     case SQLITE_IOERR:
     case SQLITE_NOMEM:
-    case SQLITE_PROTOCOL:
-      return {ErrorCode::kIo, "can't be read or written; check the disk"};
-    default:
-      return {ErrorCode::kInternal, "refused a statement; please report this"};
+    case SQLITE_PROTOCOL: return {ErrorCode::kIo, "can't be read or written; check the disk"};
+    default: return {ErrorCode::kInternal, "refused a statement; please report this"};
   }
 }
 
@@ -58,14 +54,12 @@ int bind_all(sqlite3_stmt* statement, const std::vector<Value>& parameters) {
 
 Value cell(sqlite3_stmt* statement, int column) {
   switch (sqlite3_column_type(statement, column)) {
-    case SQLITE_INTEGER:
-      return static_cast<std::int64_t>(sqlite3_column_int64(statement, column));
+    case SQLITE_INTEGER: return static_cast<std::int64_t>(sqlite3_column_int64(statement, column));
     case SQLITE_TEXT: {
       const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement, column));
       return std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(statement, column)));
     }
-    default:
-      return {};
+    default: return {};
   }
 }
 

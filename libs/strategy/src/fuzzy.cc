@@ -39,12 +39,9 @@ double membership(const FuzzyMember& member, double x) {
   if (std::isnan(x)) return x;
   const std::vector<double>& p = member.parameters;
   switch (member.shape) {
-    case FuzzyShape::kTriangular:
-      return trapezoid(x, p[0], p[1], p[1], p[2]);
-    case FuzzyShape::kTrapezoidal:
-      return trapezoid(x, p[0], p[1], p[2], p[3]);
-    case FuzzyShape::kGaussian:
-      return gaussian(x, p[0], p[1]);
+    case FuzzyShape::kTriangular: return trapezoid(x, p[0], p[1], p[1], p[2]);
+    case FuzzyShape::kTrapezoidal: return trapezoid(x, p[0], p[1], p[2], p[3]);
+    case FuzzyShape::kGaussian: return gaussian(x, p[0], p[1]);
   }
   return 0;
 }

@@ -251,16 +251,11 @@ bool is_valid_symbol(std::string_view text) {
 
 const std::vector<double>& MarketData::column(PriceColumn which) const {
   switch (which) {
-    case PriceColumn::kOpen:
-      return open;
-    case PriceColumn::kHigh:
-      return high;
-    case PriceColumn::kLow:
-      return low;
-    case PriceColumn::kClose:
-      return close;
-    case PriceColumn::kVolume:
-      return volume;
+    case PriceColumn::kOpen: return open;
+    case PriceColumn::kHigh: return high;
+    case PriceColumn::kLow: return low;
+    case PriceColumn::kClose: return close;
+    case PriceColumn::kVolume: return volume;
   }
   CHECK(false, "the switch names every column");
   return close;

@@ -391,14 +391,10 @@ std::string ModelTrainer::describe_step(api::Phase phase) const {
   const std::string epoch =
       "epoch " + std::to_string(std::min(at.start_epoch + 1, epochs())) + " of " + std::to_string(epochs());
   switch (phase) {
-    case api::Phase::kRestoring:
-      return "Going on with " + epoch;
-    case api::Phase::kValidating:
-      return "Validating " + epoch;
-    case api::Phase::kSaving:
-      return "Saving a checkpoint in " + epoch;
-    case api::Phase::kEvaluating:
-      return "Evaluating on the test rows";
+    case api::Phase::kRestoring: return "Going on with " + epoch;
+    case api::Phase::kValidating: return "Validating " + epoch;
+    case api::Phase::kSaving: return "Saving a checkpoint in " + epoch;
+    case api::Phase::kEvaluating: return "Evaluating on the test rows";
     default:
       return "Training " + epoch + ", batch " + std::to_string(at.start_batch) + " of " +
              std::to_string(batches_per_epoch());

@@ -32,12 +32,9 @@ void step_schedule(const strategy::LearningRateSchedule& schedule, double valida
                    ScheduleState& state) {
   ++state.epochs;
   switch (schedule.type) {
-    case strategy::ScheduleType::kNone:
-      return;
-    case strategy::ScheduleType::kStep:
-      return step(schedule, state);
-    case strategy::ScheduleType::kReduceOnPlateau:
-      return reduce_on_plateau(schedule, validation_loss, state);
+    case strategy::ScheduleType::kNone: return;
+    case strategy::ScheduleType::kStep: return step(schedule, state);
+    case strategy::ScheduleType::kReduceOnPlateau: return reduce_on_plateau(schedule, validation_loss, state);
   }
 }
 
