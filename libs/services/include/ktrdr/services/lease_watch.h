@@ -1,0 +1,48 @@
+// Finds operations whose worker has fallen silent (rule 7). Pure: it is told what it sees and when.
+//
+// It acts only on what it has itself watched for a whole lease on the monotonic clock. Clock jumps, a
+// restart, a freeze of this process or an outage of the store therefore never fail a healthy training: after
+// a gap it watches anew.
+#pragma once
+
+#include <map>
+#include <vector>
+
+#include "ktrdr/core/clock.h"
+#include "ktrdr/storage/operations_repository.h"
+
+namespace ktrdr::services {
+
+// Used by one thread.
+class LeaseWatch {
+ public:
+  explicit LeaseWatch(Duration lease) : lease_(lease) {}
+
+  // All running, owned rows as they are at `now`. Returns those that stood still for a whole lease.
+  std::vector<storage::Pulse> observe(const std::vector<storage::Pulse>& pulses, Duration now);
+
+  // What was seen so far says nothing any more (the store could not be read).
+  void forget() { seen_.clear(); }
+
+  // How often observe() must be called; a gap of more than twice that counts as a freeze of our own.
+  Duration interval() const { return lease_ / 8; }
+
+ private:
+  struct Seen {
+    Attempt attempt = 0;
+    std::string owner;
+    std::int64_t heartbeat_sequence = 0;
+    Duration since{0};
+  };
+
+  bool stood_still(Seen& seen, const storage::Pulse& pulse, Duration now) const;
+
+  const Duration lease_;
+  std::map<OperationId, Seen> seen_;
+  Duration last_look_{0};
+};
+
+// What a person reads on an operation that lost its worker: who, since when, and where to resume from.
+std::string lease_lapsed_message(const storage::Pulse& pulse, Duration lease);
+
+}  // namespace ktrdr::services

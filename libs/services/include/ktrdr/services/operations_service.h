@@ -1,0 +1,99 @@
+// The life of operations, between the routes and the store: what the seed calls OperationsService. It decides
+// nothing that the store's conditional updates decide; it adds what follows from a change: dispatching,
+// waking whoever waits for an end, deleting files after their rows. Safe to call from any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "ktrdr/api/operation.h"
+#include "ktrdr/api/worker.h"
+#include "ktrdr/checkpoints/checkpoint_store.h"
+#include "ktrdr/core/clock.h"
+#include "ktrdr/core/synchronized.h"
+#include "ktrdr/services/dispatcher.h"
+#include "ktrdr/services/task_queue.h"
+#include "ktrdr/services/worker_gateway.h"
+#include "ktrdr/services/worker_registry.h"
+#include "ktrdr/storage/operations_repository.h"
+
+namespace ktrdr::services {
+
+class OperationsService {
+ public:
+  OperationsService(Clock& clock, storage::OperationsRepository& operations,
+                    checkpoints::CheckpointStore& checkpoints, WorkerRegistry& workers,
+                    WorkerGateway& gateway, Dispatcher& dispatcher, TaskQueue& dispatches);
+
+  // ---- for people ----
+
+  Result<api::Operation> get(const OperationId& id);
+  Result<storage::OperationPage> list(const storage::ListQuery& query);
+
+  // One UPDATE decides, in the store; a refusal changed nothing.
+  Result<storage::Resumed> try_resume(const OperationId& id, bool allow_changes,
+                                      const storage::Precondition& precondition,
+                                      const std::optional<storage::IdempotencyKey>& key);
+
+  // try_resume, then dispatch to a free worker at once. With no free worker the operation waits (phase
+  // queued). kCheckpointNotFound and kCheckpointCorrupted: the worker's verdict; the attempt has ended as
+  // failed. Answers through `then`, once and from any thread: the worker that is asked calls this server back
+  // before it answers, so no thread of the server may wait for it.
+  using ThenResumed = std::function<void(Result<api::ResumeOperationData>)>;
+  void resume(const OperationId& id, const api::ResumeOperationRequest& request,
+              const storage::Precondition& precondition, const std::optional<storage::IdempotencyKey>& key,
+              ThenResumed then);
+
+  // The request is stored when this returns; the operation may still run until its worker has saved its
+  // place.
+  Result<api::Operation> cancel(const OperationId& id, const std::string& reason,
+                                const storage::Precondition& precondition);
+
+  // Calls `then` once, from any thread: with the operation as soon as it is finished, or as it is after
+  // `timeout`.
+  using Then = std::function<void(Result<api::Operation>)>;
+  void when_finished(const OperationId& id, Duration timeout, Then then);
+  void answer_waiters();  // called by a loop: the ones whose time is up or whose operation ended elsewhere
+
+  Result<std::vector<api::CheckpointInfo>> checkpoints(const OperationId& id);
+  Result<void> delete_checkpoints(const OperationId& id);
+
+  // ---- for workers; every one is fenced ----
+
+  Result<api::TrainingJob> job(const OperationId& id);
+  Result<api::ClaimAnswer> claim(const OperationId& id, const api::ClaimRequest& request);
+  Result<api::HeartbeatAnswer> heartbeat(const OperationId& id, const api::HeartbeatRequest& request);
+  Result<api::CommitCheckpointAnswer> commit_checkpoint(const OperationId& id,
+                                                        const api::CommitCheckpointRequest& request);
+  Result<api::CommitCheckpointAnswer> rewind(const OperationId& id, const api::RewindRequest& request);
+  Result<api::AppliedAnswer> complete(const OperationId& id, const api::CompleteRequest& request);
+  Result<api::AppliedAnswer> fail(const OperationId& id, const api::FailRequest& request);
+  Result<api::AppliedAnswer> stopped(const OperationId& id, const api::StoppedRequest& request);
+
+  // ---- for the supervisor ----
+
+  Result<void> end_orphan(const storage::Pulse& silent, const std::string& message);
+
+ private:
+  struct Waiter {
+    Duration deadline{0};
+    Then then;
+  };
+  using Waiters = std::multimap<OperationId, Waiter>;
+
+  api::ResumeOperationData resume_answer(const storage::Resumed& resumed, Dispatched dispatched);
+  void finished(const api::Operation& operation);
+  void remove_files(const OperationId& id, const std::vector<CheckpointRef>& refs);
+
+  Clock& clock_;
+  storage::OperationsRepository& operations_;
+  checkpoints::CheckpointStore& checkpoints_;
+  WorkerRegistry& workers_;
+  WorkerGateway& gateway_;
+  Dispatcher& dispatcher_;
+  TaskQueue& dispatches_;
+  Synchronized<Waiters> waiters_;
+};
+
+}  // namespace ktrdr::services

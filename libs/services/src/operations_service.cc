@@ -1,0 +1,241 @@
+#include "ktrdr/services/operations_service.h"
+
+#include "ktrdr/core/log.h"
+
+namespace ktrdr::services {
+namespace {
+
+Result<storage::Fence> fence_of(std::int64_t attempt, const std::string& worker_id) {
+  TRY_ASSIGN(WorkerId worker, WorkerId::parse(worker_id));
+  return storage::Fence{attempt, std::move(worker)};
+}
+
+void log_change(std::string_view what, const api::Operation& operation) {
+  log(LogLevel::kInfo, what,
+      {{"operation", operation.operation_id},
+       {"status", std::string(to_string(operation.status))},
+       {"attempt", std::to_string(operation.attempt)},
+       {"version", std::to_string(operation.version)}});
+}
+
+}  // namespace
+
+OperationsService::OperationsService(Clock& clock, storage::OperationsRepository& operations,
+                                     checkpoints::CheckpointStore& checkpoints, WorkerRegistry& workers,
+                                     WorkerGateway& gateway, Dispatcher& dispatcher, TaskQueue& dispatches)
+    : clock_(clock),
+      operations_(operations),
+      checkpoints_(checkpoints),
+      workers_(workers),
+      gateway_(gateway),
+      dispatcher_(dispatcher),
+      dispatches_(dispatches) {}
+
+Result<api::Operation> OperationsService::get(const OperationId& id) { return operations_.get(id); }
+
+Result<storage::OperationPage> OperationsService::list(const storage::ListQuery& query) {
+  return operations_.list(query);
+}
+
+Result<storage::Resumed> OperationsService::try_resume(const OperationId& id, bool allow_changes,
+                                                       const storage::Precondition& precondition,
+                                                       const std::optional<storage::IdempotencyKey>& key) {
+  TRY_ASSIGN(storage::Resumed resumed, operations_.try_resume(id, allow_changes, precondition, key));
+  log_change(resumed.replayed ? "resume repeated" : "resumed", resumed.operation);
+  return resumed;
+}
+
+void OperationsService::resume(const OperationId& id, const api::ResumeOperationRequest& request,
+                               const storage::Precondition& precondition,
+                               const std::optional<storage::IdempotencyKey>& key, ThenResumed then) {
+  const auto resumed = try_resume(id, request.allow_changes, precondition, key);
+  if (!resumed.ok()) return then(resumed.error());
+  const storage::Waiting waiting{id, resumed->operation.attempt, /*is_resume=*/true};
+  const bool somebody_is_free = !resumed->replayed && !workers_.available().empty();
+  const bool posted = somebody_is_free && dispatches_.post([this, waiting, then, resumed = *resumed] {
+    const auto dispatched = dispatcher_.dispatch(waiting);
+    then(dispatched.ok() ? Result(resume_answer(resumed, *dispatched)) : dispatched.error());
+  });
+  if (!posted) then(resume_answer(*resumed, Dispatched::kQueued));  // the dispatch loop goes on with it
+}
+
+api::ResumeOperationData OperationsService::resume_answer(const storage::Resumed& resumed,
+                                                          Dispatched dispatched) {
+  const bool sent = dispatched == Dispatched::kToWorker;
+  return {.operation_id = resumed.operation.operation_id,
+          .status = resumed.operation.status,
+          .resumed_from = {.checkpoint_type = resumed.from.checkpoint_type,
+                           .created_at = resumed.from.created_at,
+                           .epoch = resumed.from.epoch,
+                           .start_epoch = resumed.from.start_epoch,
+                           .start_batch = resumed.from.start_batch},
+          .phase = sent ? api::Phase::kRestoring : resumed.operation.phase,
+          .attempt = resumed.operation.attempt,
+          .version = resumed.operation.version,
+          .workers_connected = workers_.connected_count()};
+}
+
+Result<api::Operation> OperationsService::cancel(const OperationId& id, const std::string& reason,
+                                                 const storage::Precondition& precondition) {
+  TRY_ASSIGN(api::Operation operation, operations_.request_cancel(id, reason, precondition));
+  log_change("cancel requested", operation);
+  if (is_finished(operation.status)) {
+    finished(operation);
+    return operation;
+  }
+  const auto worker_id = WorkerId::parse(operation.worker_id.value_or(""));
+  const auto worker = worker_id.ok() ? workers_.get(*worker_id) : Result<api::WorkerInfo>(worker_id.error());
+  if (worker.ok()) {
+    if (const auto told = gateway_.cancel(*worker, id); !told.ok()) {
+      log(LogLevel::kInfo, "the worker hears of the cancel with its next heartbeat",
+          {{"operation", id.value}, {"worker", worker->worker_id}, {"error", told.error().describe()}});
+    }
+  }
+  return operation;
+}
+
+void OperationsService::when_finished(const OperationId& id, Duration timeout, Then then) {
+  // Waits first and looks then, so that an end in between is not missed.
+  waiters_.lock()->emplace(id, Waiter{clock_.monotonic() + timeout, std::move(then)});
+  const auto now = operations_.get(id);
+  if (now.ok() && is_finished(now->status)) finished(*now);
+}
+
+void OperationsService::answer_waiters() {
+  std::vector<OperationId> ids;
+  {
+    auto waiters = waiters_.lock();
+    for (auto it = waiters->begin(); it != waiters->end(); it = waiters->upper_bound(it->first))
+      ids.push_back(it->first);
+  }
+  for (const OperationId& id : ids) {
+    const auto operation = operations_.get(id);
+    if (operation.ok() && is_finished(operation->status)) {
+      finished(*operation);
+      continue;
+    }
+    std::vector<Then> late;
+    {
+      auto waiters = waiters_.lock();
+      for (auto [it, end] = waiters->equal_range(id); it != end;) {
+        if (clock_.monotonic() < it->second.deadline) {
+          ++it;
+          continue;
+        }
+        late.push_back(std::move(it->second.then));
+        it = waiters->erase(it);
+      }
+    }
+    for (const Then& then : late) then(operation);
+  }
+}
+
+void OperationsService::finished(const api::Operation& operation) {
+  std::vector<Then> thens;
+  {
+    auto waiters = waiters_.lock();
+    const auto [begin, end] = waiters->equal_range({operation.operation_id});
+    for (auto it = begin; it != end; ++it) thens.push_back(std::move(it->second.then));
+    waiters->erase(begin, end);
+  }
+  for (const Then& then : thens) then(operation);
+}
+
+Result<std::vector<api::CheckpointInfo>> OperationsService::checkpoints(const OperationId& id) {
+  TRY_ASSIGN(std::vector<api::CheckpointInfo> kept, operations_.checkpoints(id));
+  if (kept.empty()) {
+    return Error(ErrorCode::kCheckpointNotFound, "Operation " + id.value + " has no checkpoint.");
+  }
+  return kept;
+}
+
+Result<void> OperationsService::delete_checkpoints(const OperationId& id) {
+  TRY_ASSIGN(const std::vector<CheckpointRef> dropped, operations_.drop_checkpoints(id));
+  remove_files(id, dropped);
+  return {};
+}
+
+Result<api::TrainingJob> OperationsService::job(const OperationId& id) { return operations_.job(id); }
+
+Result<api::ClaimAnswer> OperationsService::claim(const OperationId& id, const api::ClaimRequest& request) {
+  TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
+  TRY_ASSIGN(const storage::Claimed claimed, operations_.claim(id, fence, request.worker_name));
+  log_change("claimed", claimed.operation);
+  return api::ClaimAnswer{.version = claimed.operation.version,
+                          .current_checkpoint = claimed.current_checkpoint,
+                          .next_sequence = claimed.next_sequence};
+}
+
+Result<api::HeartbeatAnswer> OperationsService::heartbeat(const OperationId& id,
+                                                          const api::HeartbeatRequest& request) {
+  TRY(WorkerId::parse(request.worker_id));
+  TRY_ASSIGN(const storage::HeartbeatOutcome outcome, operations_.heartbeat(id, request));
+  return api::HeartbeatAnswer{.cancel = outcome.cancel_requested, .version = outcome.version};
+}
+
+Result<api::CommitCheckpointAnswer> OperationsService::commit_checkpoint(
+    const OperationId& id, const api::CommitCheckpointRequest& request) {
+  TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
+  if (request.checkpoint.ref.attempt != request.attempt) {
+    return Error(ErrorCode::kInvalidArgument, "'checkpoint.ref' must be of the attempt that commits it.");
+  }
+  TRY_ASSIGN(storage::Committed committed, operations_.commit_checkpoint(id, fence, request.checkpoint));
+  return api::CommitCheckpointAnswer{.dropped = std::move(committed.dropped), .version = committed.version};
+}
+
+Result<api::CommitCheckpointAnswer> OperationsService::rewind(const OperationId& id,
+                                                              const api::RewindRequest& request) {
+  TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
+  TRY_ASSIGN(storage::Committed rewound, operations_.rewind(id, fence, request));
+  log(LogLevel::kWarning, "rewound to the checkpoint before",
+      {{"operation", id.value}, {"bad", request.bad.to_string()}, {"to", request.previous.to_string()}});
+  return api::CommitCheckpointAnswer{.dropped = std::move(rewound.dropped), .version = rewound.version};
+}
+
+Result<api::AppliedAnswer> OperationsService::complete(const OperationId& id,
+                                                       const api::CompleteRequest& request) {
+  TRY(WorkerId::parse(request.worker_id));
+  TRY_ASSIGN(const storage::Completed completed, operations_.complete(id, request));
+  log_change("completed", completed.operation);
+  finished(completed.operation);
+  remove_files(id, completed.dropped);  // rule 12: the row first, the files after
+  return api::AppliedAnswer{.version = completed.operation.version};
+}
+
+Result<api::AppliedAnswer> OperationsService::fail(const OperationId& id, const api::FailRequest& request) {
+  TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
+  TRY_ASSIGN(const api::Operation operation, operations_.fail(id, fence, request.error_message));
+  log_change("failed", operation);
+  finished(operation);
+  return api::AppliedAnswer{.version = operation.version};
+}
+
+Result<api::AppliedAnswer> OperationsService::stopped(const OperationId& id,
+                                                      const api::StoppedRequest& request) {
+  TRY(WorkerId::parse(request.worker_id));
+  TRY_ASSIGN(const api::Operation operation, operations_.stopped(id, request));
+  log_change("stopped", operation);
+  finished(operation);
+  return api::AppliedAnswer{.version = operation.version};
+}
+
+Result<void> OperationsService::end_orphan(const storage::Pulse& silent, const std::string& message) {
+  TRY_ASSIGN(const bool ended, operations_.end_orphan(silent, message));
+  if (!ended) return {};
+  log(LogLevel::kWarning, "lease lapsed", {{"operation", silent.id.value}, {"message", message}});
+  TRY_ASSIGN(const api::Operation operation, operations_.get(silent.id));
+  finished(operation);
+  return {};
+}
+
+// A file that stays costs disk only: the sweep of unreferenced objects takes it later.
+void OperationsService::remove_files(const OperationId& id, const std::vector<CheckpointRef>& refs) {
+  for (const CheckpointRef ref : refs) {
+    if (const auto removed = checkpoints_.remove(id, ref); !removed.ok()) {
+      log(LogLevel::kWarning, "a checkpoint's files are left for the sweep",
+          {{"operation", id.value}, {"checkpoint", ref.to_string()}, {"error", removed.error().describe()}});
+    }
+  }
+}
+
+}  // namespace ktrdr::services

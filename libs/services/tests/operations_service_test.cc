@@ -1,0 +1,210 @@
+#include "ktrdr/services/operations_service.h"
+
+#include <gtest/gtest.h>
+
+#include "ktrdr/checkpoints/testing/memory_checkpoint_store.h"
+#include "ktrdr/core/testing/manual_clock.h"
+#include "ktrdr/core/testing/matchers.h"
+#include "ktrdr/services/testing/fake_worker_gateway.h"
+#include "ktrdr/storage/memory_repository.h"
+
+namespace ktrdr::services {
+namespace {
+
+using api::OperationStatus;
+using ktrdr::testing::FailsWith;
+using ktrdr::testing::IsOk;
+using ktrdr::testing::ManualClock;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using namespace std::chrono_literals;
+
+struct TestBench {
+  ManualClock clock;
+  std::unique_ptr<storage::OperationsRepository> store = storage::make_memory_repository(clock);
+  checkpoints::testing::MemoryCheckpointStore checkpoint_store;
+  WorkerRegistry workers{clock, 2s};
+  testing::FakeWorkerGateway gateway;
+  Dispatcher dispatcher{*store, workers, gateway};
+  TaskQueue dispatches{"test", 1, 10};
+  OperationsService service{clock, *store, checkpoint_store, workers, gateway, dispatcher, dispatches};
+  const OperationId id{"op_1"};
+
+  TestBench() {
+    EXPECT_THAT(store->create({.id = id, .request = {.strategy_yaml = "x"}}, std::nullopt), IsOk());
+  }
+
+  void connect_worker(const std::string& worker = "worker-1") {
+    EXPECT_THAT(workers.add({.worker_id = worker, .endpoint_url = "http://" + worker + ":1"}), IsOk());
+  }
+  void claim(Attempt attempt = 1) { EXPECT_THAT(service.claim(id, {attempt, "worker-1", "desk"}), IsOk()); }
+  void commit(Attempt attempt, std::int64_t sequence, std::optional<CheckpointRef> parent) {
+    EXPECT_THAT(
+        service.commit_checkpoint(id, {attempt, "worker-1", {.ref = {attempt, sequence}, .parent = parent}}),
+        IsOk());
+  }
+  // Failed, with a checkpoint.
+  void run_until_failed() {
+    claim();
+    commit(1, 0, std::nullopt);
+    EXPECT_THAT(service.fail(id, {1, "worker-1", "boom"}), IsOk());
+  }
+  Result<api::ResumeOperationData> resume() {
+    std::optional<Result<api::ResumeOperationData>> answer;
+    service.resume(id, {}, {}, std::nullopt, [&](auto result) { answer = std::move(result); });
+    dispatches.stop();  // runs what was posted
+    return *answer;
+  }
+};
+
+TEST(OperationsService, ResumeGoesToAFreeWorkerAtOnce) {
+  TestBench bench;
+  bench.connect_worker();
+  bench.run_until_failed();
+  const auto resumed = bench.resume();
+  ASSERT_THAT(resumed, IsOk());
+  EXPECT_EQ(resumed->status, OperationStatus::kRunning);
+  EXPECT_EQ(resumed->attempt, 2);
+  EXPECT_EQ(resumed->phase, api::Phase::kRestoring);
+  EXPECT_EQ(resumed->resumed_from.checkpoint_type, CheckpointType::kPeriodic);
+  EXPECT_THAT(bench.gateway.calls(), ElementsAre("resume op_1 at worker-1"));
+}
+
+TEST(OperationsService, ResumeWaitsInTheQueueWhenNobodyIsFree) {
+  TestBench bench;
+  bench.run_until_failed();
+  const auto resumed = bench.resume();
+  ASSERT_THAT(resumed, IsOk());
+  EXPECT_EQ(resumed->phase, api::Phase::kQueued);
+  EXPECT_EQ(resumed->workers_connected, 0);
+  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
+}
+
+TEST(OperationsService, ResumeTriesTheNextWorker) {
+  TestBench bench;
+  bench.connect_worker("worker-1");
+  bench.connect_worker("worker-2");
+  bench.run_until_failed();
+  bench.gateway.will_answer({ErrorCode::kUnavailable, "gone"});
+  ASSERT_THAT(bench.resume(), IsOk());
+  EXPECT_THAT(bench.gateway.calls(), ElementsAre("resume op_1 at worker-1", "resume op_1 at worker-2"));
+  EXPECT_EQ(bench.workers.get({"worker-1"})->status, "temporarily_unavailable");
+}
+
+TEST(OperationsService, AWorkersVerdictEndsTheAttemptAndReachesTheClient) {
+  TestBench bench;
+  bench.connect_worker();
+  bench.run_until_failed();
+  bench.gateway.will_answer({ErrorCode::kCheckpointCorrupted, "Both checkpoints are damaged."});
+  EXPECT_THAT(bench.resume(), FailsWith(ErrorCode::kCheckpointCorrupted));
+  const auto after = bench.service.get(bench.id);
+  EXPECT_EQ(after->status, OperationStatus::kFailed);
+  EXPECT_EQ(after->error_message, "Both checkpoints are damaged.");
+}
+
+TEST(OperationsService, ARefusedResumeAsksNoWorker) {
+  TestBench bench;
+  bench.connect_worker();
+  EXPECT_THAT(bench.resume(), FailsWith(ErrorCode::kConflict)) << "it is pending";
+  EXPECT_THAT(bench.gateway.calls(), IsEmpty());
+}
+
+TEST(OperationsService, CancelOfAWaitingOperationIsDoneAtOnce) {
+  TestBench bench;
+  const auto cancelled = bench.service.cancel(bench.id, "not needed", {});
+  ASSERT_THAT(cancelled, IsOk());
+  EXPECT_EQ(cancelled->status, OperationStatus::kCancelled);
+  EXPECT_THAT(bench.gateway.calls(), IsEmpty());
+}
+
+TEST(OperationsService, CancelTellsTheWorkerAndIsAnsweredWhenItHasStopped) {
+  TestBench bench;
+  bench.connect_worker();
+  bench.claim();
+  const auto requested = bench.service.cancel(bench.id, "enough", {});
+  ASSERT_THAT(requested, IsOk());
+  EXPECT_EQ(requested->status, OperationStatus::kRunning);
+  EXPECT_THAT(bench.gateway.calls(), ElementsAre("cancel op_1 at worker-1"));
+
+  std::vector<OperationStatus> answers;
+  bench.service.when_finished(bench.id, 10s,
+                              [&](const auto& operation) { answers.push_back(operation->status); });
+  EXPECT_THAT(answers, IsEmpty());
+  ASSERT_THAT(bench.service.stopped(bench.id, {1, "worker-1", api::StopReason::kCancelled}), IsOk());
+  EXPECT_THAT(answers, ElementsAre(OperationStatus::kCancelled));
+  bench.clock.advance(20s);
+  bench.service.answer_waiters();
+  EXPECT_EQ(answers.size(), 1u) << "answered once only";
+}
+
+TEST(OperationsService, AWaiterIsAnsweredWhenItsTimeIsUp) {
+  TestBench bench;
+  bench.claim();
+  std::vector<OperationStatus> answers;
+  bench.service.when_finished(bench.id, 10s,
+                              [&](const auto& operation) { answers.push_back(operation->status); });
+  bench.clock.advance(9s);
+  bench.service.answer_waiters();
+  EXPECT_THAT(answers, IsEmpty());
+  bench.clock.advance(1s);
+  bench.service.answer_waiters();
+  EXPECT_THAT(answers, ElementsAre(OperationStatus::kRunning));
+}
+
+TEST(OperationsService, WaitingForWhatHasEndedIsAnsweredAtOnce) {
+  TestBench bench;
+  bench.run_until_failed();
+  std::vector<OperationStatus> answers;
+  bench.service.when_finished(bench.id, 10s,
+                              [&](const auto& operation) { answers.push_back(operation->status); });
+  EXPECT_THAT(answers, ElementsAre(OperationStatus::kFailed));
+}
+
+TEST(OperationsService, HeartbeatsCarryTheCancelRequest) {
+  TestBench bench;
+  bench.claim();
+  EXPECT_FALSE(bench.service.heartbeat(bench.id, {.attempt = 1, .worker_id = "worker-1"})->cancel);
+  ASSERT_THAT(bench.service.cancel(bench.id, "enough", {}), IsOk());
+  EXPECT_TRUE(bench.service.heartbeat(bench.id, {.attempt = 1, .worker_id = "worker-1"})->cancel);
+}
+
+TEST(OperationsService, ACheckpointOfAnotherAttemptIsRefused) {
+  TestBench bench;
+  bench.claim();
+  EXPECT_THAT(bench.service.commit_checkpoint(bench.id, {1, "worker-1", {.ref = {2, 0}}}),
+              FailsWith(ErrorCode::kInvalidArgument));
+}
+
+TEST(OperationsService, AnOrphanEndsAsFailedAndWakesWhoWaits) {
+  TestBench bench;
+  bench.claim();
+  std::vector<OperationStatus> answers;
+  bench.service.when_finished(bench.id, 10s,
+                              [&](const auto& operation) { answers.push_back(operation->status); });
+  const auto pulses = bench.store->pulses();
+  ASSERT_EQ(pulses->size(), 1u);
+  ASSERT_THAT(bench.service.end_orphan(pulses->front(), "silent"), IsOk());
+  EXPECT_THAT(answers, ElementsAre(OperationStatus::kFailed));
+}
+
+TEST(OperationsService, AnOrphanThatMovedIsLeftAlone) {
+  TestBench bench;
+  bench.claim();
+  const auto pulses = bench.store->pulses();
+  ASSERT_THAT(bench.service.heartbeat(bench.id, {.attempt = 1, .worker_id = "worker-1"}), IsOk());
+  ASSERT_THAT(bench.service.end_orphan(pulses->front(), "silent"), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
+}
+
+TEST(OperationsService, DeletingCheckpointsNeedsSome) {
+  TestBench bench;
+  EXPECT_THAT(bench.service.checkpoints(bench.id), FailsWith(ErrorCode::kCheckpointNotFound));
+  bench.run_until_failed();
+  EXPECT_EQ(bench.service.checkpoints(bench.id)->size(), 1u);
+  ASSERT_THAT(bench.service.delete_checkpoints(bench.id), IsOk());
+  EXPECT_THAT(bench.service.checkpoints(bench.id), FailsWith(ErrorCode::kCheckpointNotFound));
+  EXPECT_THAT(bench.resume(), FailsWith(ErrorCode::kCheckpointNotFound));
+}
+
+}  // namespace
+}  // namespace ktrdr::services
