@@ -1,0 +1,232 @@
+#include "ktrdr/server/control_plane.h"
+
+#include <signal.h>
+
+#include <algorithm>
+
+#include "http_worker_gateway.h"
+#include "ktrdr/checkpoints/file_checkpoint_store.h"
+#include "ktrdr/core/log.h"
+#include "ktrdr/http/server.h"
+#include "ktrdr/server/data_folder.h"
+#include "ktrdr/services/checkpoint_sweeper.h"
+#include "ktrdr/services/lease_watch.h"
+#include "ktrdr/storage/sqlite_repository.h"
+#include "local_workers.h"
+#include "routes.h"
+
+namespace ktrdr::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Duration kLongestHeartbeat = std::chrono::seconds(2);
+constexpr Duration kTendWorkers = std::chrono::milliseconds(200);
+constexpr Duration kAnswerWaiters = std::chrono::milliseconds(250);
+constexpr Duration kDispatch = std::chrono::seconds(1);
+constexpr Duration kHousekeeping = std::chrono::hours(24);
+constexpr Duration kShortestLease = std::chrono::milliseconds(500);
+constexpr int kMostLocalWorkers = 64;
+constexpr std::size_t kDispatchThreads = 4;
+constexpr std::size_t kMostWaitingDispatches = 1000;
+
+Result<void> check(const ServeOptions& options) {
+  if (options.lease < kShortestLease) {
+    return Error(ErrorCode::kInvalidArgument, "--lease-seconds must be at least 0.5.");
+  }
+  if (options.local_workers < 0 || options.local_workers > kMostLocalWorkers) {
+    return Error(ErrorCode::kInvalidArgument, "--local-workers must be from 0 to 64.");
+  }
+  return {};
+}
+
+Result<fs::path> worker_program(const ServeOptions& options) {
+  std::error_code failed;
+  const fs::path self = fs::read_symlink("/proc/self/exe", failed);
+  const fs::path program = options.worker_program.value_or(self.parent_path() / "ktrdr-worker");
+  if (options.local_workers > 0 && !fs::exists(program, failed)) {
+    return Error(ErrorCode::kInvalidArgument,
+                 "The worker program " + program.string() +
+                     " is not there; build it, or start with --local-workers 0.");
+  }
+  return program;
+}
+
+Result<FileLock> lock_folder(const DataFolder& folder) {
+  auto lock = FileLock::acquire(folder.lock());
+  if (!lock.ok() && lock.error().code == ErrorCode::kConflict) {
+    return Error(ErrorCode::kConflict, "Another ktrdr server uses the data folder " + folder.root.string() +
+                                           "; stop it, or choose another folder with --data-dir.");
+  }
+  return lock;
+}
+
+fs::path absolute_or(const std::optional<fs::path>& given, const fs::path& fallback) {
+  return fs::absolute(given.value_or(fallback));
+}
+
+}  // namespace
+
+// In the order of construction; destroyed in the reverse, so nothing outlives what it uses.
+struct ControlPlane::Parts {
+  Parts(Clock& machine_clock, const ServeOptions& options, DataFolder data_folder, FileLock folder_lock,
+        fs::path program, std::unique_ptr<storage::OperationsRepository> repository,
+        checkpoints::FileCheckpointStore store, std::string token)
+      : clock(machine_clock),
+        folder(std::move(data_folder)),
+        lock(std::move(folder_lock)),
+        lease(options.lease),
+        heartbeat_interval(std::min(kLongestHeartbeat, options.lease / 5)),
+        operations_repository(std::move(repository)),
+        checkpoint_store(std::move(store)),
+        gateway(std::move(token)),
+        registry(clock, heartbeat_interval),
+        dispatcher(*operations_repository, registry, gateway),
+        dispatches("resumes", kDispatchThreads, kMostWaitingDispatches),
+        operations(clock, *operations_repository, checkpoint_store, registry, gateway, dispatcher,
+                   dispatches),
+        trainings(clock, *operations_repository, registry,
+                  {.market_data = absolute_or(options.market_data, folder.market()),
+                   .strategies = absolute_or(options.strategies, folder.strategies())}),
+        lease_watch(options.lease),
+        sweeper(*operations_repository, checkpoint_store),
+        local_workers(clock, folder, std::move(program), options.local_workers),
+        routes{.clock = clock,
+               .operations = operations,
+               .trainings = trainings,
+               .workers = registry,
+               .wake_dispatcher = [this] { dispatch_loop->wake(); },
+               .checkpoints_root = folder.checkpoints(),
+               .heartbeat_interval = heartbeat_interval,
+               .may_name_data_dir = options.require_token} {}
+
+  void watch_leases();
+  void housekeeping();
+  void start_loops();
+  void start_local_workers();
+  void stop_idle_workers();
+
+  Clock& clock;
+  const DataFolder folder;
+  const FileLock lock;
+  const Duration lease;
+  const Duration heartbeat_interval;
+  std::unique_ptr<storage::OperationsRepository> operations_repository;
+  checkpoints::FileCheckpointStore checkpoint_store;
+  HttpWorkerGateway gateway;
+  services::WorkerRegistry registry;
+  services::Dispatcher dispatcher;
+  services::TaskQueue dispatches;
+  services::OperationsService operations;
+  services::TrainingsService trainings;
+  services::LeaseWatch lease_watch;
+  services::CheckpointSweeper sweeper;
+  LocalWorkers local_workers;
+  RouteContext routes;
+  std::unique_ptr<http::Server> http_server;
+  std::string url;
+  std::unique_ptr<services::PeriodicTask> dispatch_loop, lease_loop, waiters_loop, workers_loop,
+      housekeeping_loop;
+};
+
+Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const ServeOptions& options) {
+  TRY(check(options));
+  TRY_ASSIGN(fs::path program, worker_program(options));
+  DataFolder folder{fs::absolute(options.data_dir)};
+  TRY(folder.create());
+  TRY_ASSIGN(FileLock lock, lock_folder(folder));
+  std::string token;
+  if (options.require_token) {
+    TRY_ASSIGN(token, folder.token_text());
+  }
+  TRY_ASSIGN(checkpoints::FileCheckpointStore store,
+             checkpoints::FileCheckpointStore::open(folder.checkpoints()));
+  TRY_ASSIGN(auto repository, storage::open_sqlite_repository(folder.database(), clock));
+
+  auto parts = std::make_unique<Parts>(clock, options, folder, std::move(lock), std::move(program),
+                                       std::move(repository), std::move(store), token);
+  parts->start_loops();
+  TRY_ASSIGN(parts->http_server,
+             http::Server::start({.address = options.address,
+                                  .port = options.port,
+                                  .token = options.require_token ? std::optional(token) : std::nullopt},
+                                 make_router(parts->routes)));
+  parts->url = "http://" + options.address + ":" + std::to_string(parts->http_server->port());
+  TRY(replace_file_durably(folder.server_url(),
+                           parts->url + "\n"));  // where workers and the command line find us
+  parts->start_local_workers();
+  return std::unique_ptr<ControlPlane>(new ControlPlane(std::move(parts)));
+}
+
+void ControlPlane::Parts::start_loops() {
+  using services::PeriodicTask;
+  dispatch_loop =
+      std::make_unique<PeriodicTask>("dispatch", kDispatch, [this] { dispatcher.dispatch_waiting(); });
+  lease_loop = std::make_unique<PeriodicTask>("leases", lease_watch.interval(), [this] { watch_leases(); });
+  waiters_loop =
+      std::make_unique<PeriodicTask>("waiters", kAnswerWaiters, [this] { operations.answer_waiters(); });
+  housekeeping_loop =
+      std::make_unique<PeriodicTask>("housekeeping", kHousekeeping, [this] { housekeeping(); });
+}
+
+// Last, because a worker looks for the address file at once.
+void ControlPlane::Parts::start_local_workers() {
+  workers_loop =
+      std::make_unique<services::PeriodicTask>("workers", kTendWorkers, [this] { local_workers.tend(); });
+}
+
+void ControlPlane::Parts::watch_leases() {
+  const auto pulses = operations_repository->pulses();
+  if (!pulses.ok()) {
+    lease_watch.forget();  // what we could not see, we did not watch
+    log(LogLevel::kWarning, "the leases could not be read", {{"error", pulses.error().describe()}});
+    return;
+  }
+  for (const storage::Pulse& silent : lease_watch.observe(*pulses, clock.monotonic())) {
+    if (const auto ended = operations.end_orphan(silent, services::lease_lapsed_message(silent, lease));
+        !ended.ok()) {
+      log(LogLevel::kWarning, "a lapsed lease could not be ended",
+          {{"operation", silent.id.value}, {"error", ended.error().describe()}});
+    }
+  }
+}
+
+void ControlPlane::Parts::housekeeping() {
+  sweeper.sweep();
+  const auto week_ago = clock.wall_ms() - Duration(std::chrono::hours(7 * 24)).count();
+  if (const auto forgotten = operations_repository->forget_idempotency_keys(week_ago); !forgotten.ok()) {
+    log(LogLevel::kWarning, "old idempotency keys stay", {{"error", forgotten.error().describe()}});
+  }
+}
+
+// A worker that trains goes on without us; one that idles would only be left behind. Should one have taken
+// work in this very moment, SIGTERM makes it save its place first.
+void ControlPlane::Parts::stop_idle_workers() {
+  const auto started_here = local_workers.running();
+  for (const api::WorkerInfo& worker : registry.available()) {
+    const pid_t pid =
+        static_cast<pid_t>(std::strtol(api::member_of(worker.capabilities, "pid").c_str(), nullptr, 10));
+    if (std::find(started_here.begin(), started_here.end(), pid) != started_here.end()) ::kill(pid, SIGTERM);
+  }
+}
+
+ControlPlane::ControlPlane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+ControlPlane::~ControlPlane() { stop(); }
+
+const std::string& ControlPlane::url() const { return parts_->url; }
+
+void ControlPlane::stop() {
+  if (!parts_->http_server) return;
+  parts_->workers_loop.reset();  // no new workers, so that those that go stay gone
+  parts_->stop_idle_workers();
+  parts_->http_server->stop();
+  parts_->http_server.reset();
+  parts_->dispatches.stop();
+  for (auto* loop :
+       {&parts_->dispatch_loop, &parts_->lease_loop, &parts_->waiters_loop, &parts_->housekeeping_loop}) {
+    loop->reset();
+  }
+}
+
+}  // namespace ktrdr::server

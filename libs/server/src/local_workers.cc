@@ -1,0 +1,123 @@
+#include "local_workers.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "ktrdr/core/log.h"
+
+namespace ktrdr::server {
+namespace {
+
+constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
+constexpr Duration kLongestBackoff = std::chrono::seconds(30);
+constexpr Duration kLivedLongEnough = std::chrono::seconds(10);
+constexpr int kLockDescriptorInChild = 3;
+
+// posix_spawn's parameters, released on every path.
+struct SpawnPlan {
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+
+  SpawnPlan() {
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attributes);
+  }
+  ~SpawnPlan() {
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+  }
+  SpawnPlan(const SpawnPlan&) = delete;
+  SpawnPlan& operator=(const SpawnPlan&) = delete;
+};
+
+}  // namespace
+
+LocalWorkers::LocalWorkers(Clock& clock, DataFolder folder, std::filesystem::path program, int slots)
+    : clock_(clock), folder_(std::move(folder)), program_(std::move(program)) {
+  for (int number = 0; number < slots; ++number)
+    slots_.push_back({.number = number, .backoff = kFirstBackoff});
+}
+
+void LocalWorkers::tend() {
+  for (Slot& slot : slots_) {
+    if (slot.pid != 0) reap(slot);
+    if (slot.pid == 0 && clock_.monotonic() >= slot.next_start) start(slot);
+  }
+}
+
+std::vector<pid_t> LocalWorkers::running() const {
+  std::vector<pid_t> pids;
+  for (const Slot& slot : slots_) {
+    if (slot.pid != 0) pids.push_back(slot.pid);
+  }
+  return pids;
+}
+
+void LocalWorkers::reap(Slot& slot) {
+  int status = 0;
+  if (::waitpid(slot.pid, &status, WNOHANG) != slot.pid) return;
+  const bool killed = WIFSIGNALED(status);
+  log(LogLevel::kWarning, "a local worker ended and is started again",
+      {{"slot", std::to_string(slot.number)},
+       {"pid", std::to_string(slot.pid)},
+       {killed ? "signal" : "exit", std::to_string(killed ? WTERMSIG(status) : WEXITSTATUS(status))}});
+  const bool lived = clock_.monotonic() - slot.started > kLivedLongEnough;
+  slot.backoff = lived ? kFirstBackoff : std::min(slot.backoff * 2, kLongestBackoff);
+  slot.next_start = clock_.monotonic() + slot.backoff;
+  slot.pid = 0;
+}
+
+void LocalWorkers::start(Slot& slot) {
+  slot.next_start = clock_.monotonic() + slot.backoff;
+  const auto lock = FileLock::acquire(folder_.worker_slot(slot.number));
+  if (!lock.ok()) return;  // a worker of an earlier server still lives here, which is as it should be
+  const auto pid = spawn(slot, lock->descriptor());
+  if (!pid.ok()) {
+    slot.backoff = std::min(slot.backoff * 2, kLongestBackoff);
+    log(LogLevel::kError, "a local worker could not be started", {{"error", pid.error().describe()}});
+    return;
+  }
+  slot.pid = *pid;
+  slot.started = clock_.monotonic();
+  log(LogLevel::kInfo, "local worker started",
+      {{"slot", std::to_string(slot.number)}, {"pid", std::to_string(*pid)}});
+}
+
+Result<pid_t> LocalWorkers::spawn(const Slot& slot, int lock_descriptor) const {
+  const std::string name = "local-" + std::to_string(slot.number);
+  const std::string log_file = folder_.logs() / ("worker-" + std::to_string(slot.number) + ".log");
+  SpawnPlan plan;
+  posix_spawn_file_actions_addopen(&plan.files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&plan.files, STDOUT_FILENO, log_file.c_str(),
+                                   O_WRONLY | O_CREAT | O_APPEND, 0644);
+  posix_spawn_file_actions_adddup2(&plan.files, STDOUT_FILENO, STDERR_FILENO);
+  posix_spawn_file_actions_adddup2(&plan.files, lock_descriptor,
+                                   kLockDescriptorInChild);  // the lock lives in the child
+  posix_spawn_file_actions_addclosefrom_np(&plan.files,
+                                           kLockDescriptorInChild + 1);  // our sockets must not live on in it
+  posix_spawnattr_setflags(&plan.attributes,
+                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  sigset_t none, usual;
+  sigemptyset(&none);
+  sigfillset(&usual);
+  posix_spawnattr_setsigmask(&plan.attributes, &none);
+  posix_spawnattr_setsigdefault(&plan.attributes, &usual);
+
+  std::vector<std::string> arguments = {program_, "--data-dir", folder_.root,
+                                        "--name", name,         "--exit-when-idle-alone"};
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  const int status =
+      ::posix_spawn(&pid, program_.c_str(), &plan.files, &plan.attributes, argv.data(), environ);
+  if (status != 0) return io_error("start the worker program", program_, status);
+  return pid;
+}
+
+}  // namespace ktrdr::server

@@ -1,0 +1,48 @@
+// The workers that `ktrdr serve` starts by itself, one per slot, and starts again when they die.
+//
+// Each runs in a session of its own and survives the server. A slot is a lock file: the server takes the
+// lock, hands its descriptor to the child and closes its own, so that the lock lives exactly as long as the
+// worker, whoever its parent is. A second server, or this one after a restart, can't start another worker in
+// a slot that is taken.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <vector>
+
+#include "ktrdr/core/clock.h"
+#include "ktrdr/server/data_folder.h"
+
+namespace ktrdr::server {
+
+class LocalWorkers {
+ public:
+  LocalWorkers(Clock& clock, DataFolder folder, std::filesystem::path program, int slots);
+
+  // Reaps the dead and starts what is missing. Called by a loop, often; returns at once.
+  void tend();
+
+  // The processes started by this server that still run.
+  std::vector<pid_t> running() const;
+
+ private:
+  struct Slot {
+    int number = 0;
+    pid_t pid = 0;  // 0: not ours, or not running
+    Duration started{0};
+    Duration next_start{0};  // not before
+    Duration backoff{0};
+  };
+
+  void reap(Slot& slot);
+  void start(Slot& slot);
+  Result<pid_t> spawn(const Slot& slot, int lock_descriptor) const;
+
+  Clock& clock_;
+  const DataFolder folder_;
+  const std::filesystem::path program_;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace ktrdr::server
