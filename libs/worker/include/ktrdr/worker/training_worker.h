@@ -1,0 +1,86 @@
+// The worker process's one training at a time: takes work, trains it in the background, tells the server.
+//
+//   idle --start / resume: claim accepted--> busy --finished, stopped, refused--> idle
+//
+// Owned by main() or a test; every method is safe to call from any thread.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "ktrdr/api/worker.h"
+#include "ktrdr/checkpoints/checkpoint_store.h"
+#include "ktrdr/checkpoints/model_store.h"
+#include "ktrdr/core/clock.h"
+#include "ktrdr/core/ids.h"
+#include "ktrdr/core/synchronized.h"
+#include "ktrdr/training/engine.h"
+#include "ktrdr/training/resume.h"
+#include "ktrdr/worker/server_link.h"
+
+namespace ktrdr::worker {
+
+class TrainingRun;
+
+// What a worker works with; all of it outlives the worker.
+struct WorkerParts {
+  Clock& clock;
+  ServerLink& server;
+  checkpoints::CheckpointStore& checkpoints;
+  checkpoints::ModelStore& models;
+  training::EngineFactory& engines;
+};
+
+struct WorkerIdentity {
+  WorkerId id;       // new with every process start
+  std::string name;  // what people see
+};
+
+class TrainingWorker {
+ public:
+  TrainingWorker(WorkerParts parts, WorkerIdentity identity);
+  ~TrainingWorker();
+
+  // POST /training/start and /training/resume: returns when the attempt is claimed; training goes on in the
+  // background. kConflict: busy, or the attempt can't be claimed. kUnavailable: the server can't be reached,
+  // or the checkpoint storage can't be read now. Resume only, and then nothing was claimed:
+  // kCheckpointNotFound, kCheckpointCorrupted.
+  Result<api::TrainingStartedResponse> start(const api::TrainingStartRequest& request);
+  Result<api::TrainingStartedResponse> resume(const api::TrainingResumeRequest& request);
+
+  // True when it trains that operation: it stops at the next batch and saves its place.
+  bool cancel(const OperationId& operation);
+
+  // Stops taking work. A running training saves its place and hands the operation back, within `at_most`.
+  // Returns whether there was one.
+  bool shut_down(Duration at_most);
+
+  std::optional<OperationId> current_operation() const;
+  api::WorkerHealth health() const;
+  const WorkerIdentity& identity() const { return identity_; }
+
+ private:
+  struct Restored {
+    std::optional<training::TrainingResumeContext> context;
+    std::optional<CheckpointRef> from;
+    std::optional<api::RewindRequest> rewind;  // the newest checkpoint is damaged
+  };
+  struct State {
+    bool taking = false;  // between the decision to take an operation and the claim's answer
+    bool shutting_down = false;
+    std::shared_ptr<TrainingRun> run;
+  };
+
+  Result<api::TrainingStartedResponse> take(const std::string& operation_id, std::optional<Attempt> attempt);
+  Result<api::TrainingStartedResponse> claim_and_train(const OperationId& id, std::optional<Attempt> attempt);
+  Result<Restored> restore_from_checkpoint(const api::TrainingJob& job) const;
+
+  const WorkerParts parts_;
+  const WorkerIdentity identity_;
+  mutable Synchronized<State> state_;
+};
+
+}  // namespace ktrdr::worker

@@ -1,0 +1,72 @@
+// A whole worker process but for main(): its HTTP server, its registration with the control plane, its
+// shutdown.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "ktrdr/checkpoints/file_checkpoint_store.h"
+#include "ktrdr/client/server_address.h"
+#include "ktrdr/http/server.h"
+#include "ktrdr/worker/training_worker.h"
+
+namespace ktrdr::worker {
+
+struct WorkerOptions {
+  client::AddressOptions server;  // how to find it; the data folder also gives the token
+  std::filesystem::path data_dir;
+  std::optional<std::filesystem::path> checkpoints,
+      models;  // default: <data_dir>/checkpoints, <data_dir>/models
+  std::string name = "worker";
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;             // 0: any free one
+  bool exit_when_idle_alone = false;  // idle and no server for a minute: nobody needs this process any more
+};
+
+// Owned by main() or a test, used by one thread.
+class WorkerProcess {
+ public:
+  // Listening and registering (again and again, in the background) when this returns.
+  static Result<std::unique_ptr<WorkerProcess>> start(Clock& clock, training::EngineFactory& engines,
+                                                      WorkerOptions options, client::Environment environment);
+  ~WorkerProcess();
+
+  // True once the process should end by itself (see exit_when_idle_alone).
+  bool wants_to_end() const { return wants_to_end_; }
+
+  // SIGTERM: stops at the next batch, commits, hands back. Returns whether there was a training to hand back.
+  bool shut_down(Duration at_most);
+
+  std::uint16_t port() const { return http_server_->port(); }
+
+ private:
+  WorkerProcess(Clock& clock, training::EngineFactory& engines, WorkerOptions options,
+                client::Environment environment, checkpoints::FileCheckpointStore checkpoints,
+                checkpoints::ModelStore models);
+
+  void sign_of_life_loop();
+  Duration sign_of_life();
+  api::WorkerRegistration registration() const;
+
+  struct Life {
+    bool ending = false;
+  };
+
+  Clock& clock_;
+  const WorkerOptions options_;
+  ServerLink server_;
+  checkpoints::FileCheckpointStore checkpoints_;
+  checkpoints::ModelStore models_;
+  TrainingWorker worker_;
+  std::unique_ptr<http::Server> http_server_;
+  Duration last_contact_;
+  std::atomic<bool> wants_to_end_ = false;
+  Synchronized<Life> life_;
+  std::jthread registration_thread_;
+};
+
+}  // namespace ktrdr::worker

@@ -1,0 +1,47 @@
+#include "run_report.h"
+
+#include <algorithm>
+
+#include "ktrdr/core/log.h"
+
+namespace ktrdr::worker {
+namespace {
+
+template <class T>
+void remove_front(std::vector<T>& list, const std::vector<T>& sent) {
+  // New entries are appended only, so what was sent is still the beginning.
+  list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(std::min(sent.size(), list.size())));
+}
+
+}  // namespace
+
+void RunReport::on_progress(const api::Progress& progress, api::Phase phase) {
+  auto state = state_.lock();
+  state->progress = progress;
+  state->phase = phase;
+}
+
+void RunReport::on_epoch(const api::EpochMetrics& metrics) { state_.lock()->epochs.push_back(metrics); }
+
+// The rows that an earlier process could not send any more are sent now; the store replaces what it has.
+void RunReport::on_history_restored(const std::vector<api::EpochMetrics>& history) {
+  auto state = state_.lock();
+  state->epochs.insert(state->epochs.end(), history.begin(), history.end());
+}
+
+void RunReport::set_phase(api::Phase phase) { state_.lock()->phase = phase; }
+
+void RunReport::warn(std::string warning) {
+  log(LogLevel::kWarning, warning);
+  state_.lock()->warnings.push_back(std::move(warning));
+}
+
+RunReport::Unsent RunReport::unsent() { return *state_.lock(); }
+
+void RunReport::acknowledge(const Unsent& sent) {
+  auto state = state_.lock();
+  remove_front(state->epochs, sent.epochs);
+  remove_front(state->warnings, sent.warnings);
+}
+
+}  // namespace ktrdr::worker

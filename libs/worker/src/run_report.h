@@ -1,0 +1,36 @@
+// What a running training has to tell the server: filled by the training thread, sent by the heartbeat.
+// Nothing is dropped before the server has acknowledged it. Safe from any thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ktrdr/api/worker.h"
+#include "ktrdr/core/synchronized.h"
+#include "ktrdr/training/training_observer.h"
+
+namespace ktrdr::worker {
+
+class RunReport final : public training::TrainingObserver {
+ public:
+  void on_progress(const api::Progress& progress, api::Phase phase) override;
+  void on_epoch(const api::EpochMetrics& metrics) override;
+  void on_history_restored(const std::vector<api::EpochMetrics>& history) override;
+  void set_phase(api::Phase phase);
+  void warn(std::string warning);
+
+  struct Unsent {
+    api::Phase phase = api::Phase::kPreparing;
+    api::Progress progress;
+    std::vector<api::EpochMetrics> epochs;
+    std::vector<std::string> warnings;
+  };
+  Unsent unsent();
+  void acknowledge(const Unsent& sent);
+
+ private:
+  Synchronized<Unsent> state_;
+};
+
+}  // namespace ktrdr::worker

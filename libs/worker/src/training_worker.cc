@@ -1,0 +1,155 @@
+#include "ktrdr/worker/training_worker.h"
+
+#include "ktrdr/core/log.h"
+#include "training_run.h"
+
+namespace ktrdr::worker {
+namespace {
+
+Error busy(std::string_view why) {
+  return {ErrorCode::kConflict, "This worker " + std::string(why) + "; another one must take the operation."};
+}
+
+std::string warning_of_fall_back(CheckpointRef bad, CheckpointRef previous, const Error& damage) {
+  return "Checkpoint " + bad.to_string() + " is damaged (" + damage.message +
+         "); training goes on from checkpoint " + previous.to_string() + ".";
+}
+
+}  // namespace
+
+TrainingWorker::TrainingWorker(WorkerParts parts, WorkerIdentity identity)
+    : parts_(parts), identity_(std::move(identity)) {}
+
+TrainingWorker::~TrainingWorker() = default;
+
+Result<api::TrainingStartedResponse> TrainingWorker::start(const api::TrainingStartRequest& request) {
+  return take(request.operation_id, request.attempt);
+}
+
+Result<api::TrainingStartedResponse> TrainingWorker::resume(const api::TrainingResumeRequest& request) {
+  TRY_ASSIGN(const OperationId id, OperationId::parse(request.operation_id));
+  TRY_ASSIGN(const api::TrainingJob job,
+             parts_.server.once([&](client::ApiClient& api) { return api.job(id); }));
+  if (job.checkpoints.empty()) return training::CheckpointNotFoundError(id);
+  return take(request.operation_id, request.attempt);
+}
+
+// One at a time: whoever sets `taking` first decides, everybody else is told that the worker is busy.
+Result<api::TrainingStartedResponse> TrainingWorker::take(const std::string& operation_id,
+                                                          std::optional<Attempt> attempt) {
+  TRY_ASSIGN(const OperationId id, OperationId::parse(operation_id));
+  {
+    auto state = state_.lock();
+    if (state->shutting_down) return busy("is shutting down");
+    if (state->taking || (state->run && !state->run->ended())) return busy("is busy");
+    state->taking = true;
+    state->run.reset();
+  }
+  auto started = claim_and_train(id, attempt);
+  state_.lock()->taking = false;
+  return started;
+}
+
+Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const OperationId& id,
+                                                                     std::optional<Attempt> attempt) {
+  TRY_ASSIGN(api::TrainingJob job, parts_.server.once([&](client::ApiClient& api) { return api.job(id); }));
+  if (job.claimed || (attempt && *attempt != job.attempt)) {
+    return Error(ErrorCode::kConflict, "Attempt " + std::to_string(attempt.value_or(job.attempt)) +
+                                           " of operation " + id.value + " is not there to be claimed.");
+  }
+  TRY_ASSIGN(Restored restored,
+             restore_from_checkpoint(job));  // before the claim: a verdict must leave the row alone
+  const api::ClaimRequest claim{job.attempt, identity_.id.value, identity_.name};
+  TRY_ASSIGN(const api::ClaimAnswer claimed,
+             parts_.server.once([&](client::ApiClient& api) { return api.claim(id, claim); }));
+
+  Assignment assignment{.operation = id,
+                        .attempt = job.attempt,
+                        .worker = identity_.id,
+                        .request = std::move(job.request),
+                        .current_checkpoint = claimed.current_checkpoint,
+                        .next_sequence = claimed.next_sequence,
+                        .heartbeat_interval = Duration(claimed.heartbeat_interval_ms),
+                        .resume = std::move(restored.context)};
+  if (restored.rewind) {  // rule 9
+    TRY(parts_.server.once([&](client::ApiClient& api) { return api.rewind(id, *restored.rewind); }));
+    assignment.current_checkpoint = restored.from;
+  }
+  std::optional<std::int64_t> resumed_from;
+  if (assignment.resume) resumed_from = assignment.resume->start_epoch - 1;
+  log(LogLevel::kInfo, restored.from ? "resuming" : "starting",
+      {{"operation", id.value},
+       {"attempt", std::to_string(job.attempt)},
+       {"checkpoint", restored.from ? restored.from->to_string() : "-"}});
+  state_.lock()->run = std::make_shared<TrainingRun>(parts_, std::move(assignment));
+  return api::TrainingStartedResponse{.operation_id = id.value, .resumed_from_epoch = resumed_from};
+}
+
+// The newest checkpoint that is whole. Nothing when the operation has none yet.
+Result<TrainingWorker::Restored> TrainingWorker::restore_from_checkpoint(const api::TrainingJob& job) const {
+  if (job.checkpoints.empty()) return Restored{};
+  std::optional<Error> damage;
+  for (const api::CheckpointInfo& checkpoint : job.checkpoints) {
+    auto context = training::restore_from_checkpoint(parts_.checkpoints, {job.operation_id}, checkpoint.ref);
+    if (context.ok()) {
+      Restored restored{.context = std::move(*context), .from = checkpoint.ref};
+      if (damage) {
+        const CheckpointRef bad = job.checkpoints.front().ref;
+        restored.rewind = {.attempt = job.attempt,
+                           .worker_id = identity_.id.value,
+                           .bad = bad,
+                           .previous = checkpoint.ref,
+                           .reason = warning_of_fall_back(bad, checkpoint.ref, *damage)};
+      }
+      return restored;
+    }
+    if (context.error().code == ErrorCode::kIo) {
+      return Error(ErrorCode::kUnavailable,
+                   "The checkpoint storage can't be read here: " + context.error().describe());
+    }
+    log(LogLevel::kWarning, "a checkpoint can't be used",
+        {{"operation", job.operation_id},
+         {"checkpoint", checkpoint.ref.to_string()},
+         {"error", context.error().describe()}});
+    if (!damage) damage = std::move(context).error();
+  }
+  return *damage;
+}
+
+bool TrainingWorker::cancel(const OperationId& operation) {
+  auto state = state_.lock();
+  if (!state->run || state->run->ended() || state->run->operation() != operation) return false;
+  state->run->cancel();
+  return true;
+}
+
+bool TrainingWorker::shut_down(Duration at_most) {
+  const Duration deadline = parts_.clock.monotonic() + at_most;
+  // An operation that is being claimed right now is waited for, so that it is handed back too.
+  state_.update([](State& state) { state.shutting_down = true; });
+  while (state_.lock()->taking && parts_.clock.monotonic() < deadline) {
+    state_.wait(
+        std::chrono::milliseconds(20), [](State& state) { return !state.taking; }, [](State&, bool) {});
+  }
+  std::shared_ptr<TrainingRun> run = state_.lock()->run;
+  if (!run || run->ended()) return false;
+  run->shut_down(deadline);
+  if (!run->wait_until_ended(at_most)) log(LogLevel::kError, "the training did not stop in time");
+  return true;
+}
+
+std::optional<OperationId> TrainingWorker::current_operation() const {
+  auto state = state_.lock();
+  if (!state->run || state->run->ended()) return std::nullopt;
+  return state->run->operation();
+}
+
+api::WorkerHealth TrainingWorker::health() const {
+  const auto operation = current_operation();
+  return {.timestamp = iso8601_utc(parts_.clock.wall_ms()),
+          .worker_status = operation ? "busy" : "idle",
+          .worker_id = identity_.id.value,
+          .current_operation = operation ? std::optional(operation->value) : std::nullopt};
+}
+
+}  // namespace ktrdr::worker

@@ -1,0 +1,88 @@
+#include "ktrdr/worker/worker_process.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "ktrdr/core/log.h"
+#include "worker_routes.h"
+
+namespace ktrdr::worker {
+namespace {
+
+constexpr Duration kUntilFirstAnswer = std::chrono::milliseconds(100);
+constexpr Duration kServerIsAway = std::chrono::milliseconds(500);
+constexpr Duration kAloneForTooLong = std::chrono::seconds(60);
+
+}  // namespace
+
+WorkerProcess::WorkerProcess(Clock& clock, training::EngineFactory& engines, WorkerOptions options,
+                             client::Environment environment, checkpoints::FileCheckpointStore checkpoints,
+                             checkpoints::ModelStore models)
+    : clock_(clock),
+      options_(std::move(options)),
+      server_(options_.server, std::move(environment)),
+      checkpoints_(std::move(checkpoints)),
+      models_(std::move(models)),
+      worker_({clock, server_, checkpoints_, models_, engines}, {new_worker_id(), options_.name}),
+      last_contact_(clock.monotonic()) {}
+
+Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, training::EngineFactory& engines,
+                                                            WorkerOptions options,
+                                                            client::Environment environment) {
+  options.server.data_dir = options.data_dir;
+  TRY_ASSIGN(auto checkpoints, checkpoints::FileCheckpointStore::open(
+                                   options.checkpoints.value_or(options.data_dir / "checkpoints")));
+  TRY_ASSIGN(auto models,
+             checkpoints::ModelStore::open(options.models.value_or(options.data_dir / "models")));
+  std::unique_ptr<WorkerProcess> process(new WorkerProcess(
+      clock, engines, std::move(options), std::move(environment), std::move(checkpoints), std::move(models)));
+  const std::string token = process->server_.token();
+  TRY_ASSIGN(process->http_server_,
+             http::Server::start({.address = process->options_.address,
+                                  .port = process->options_.port,
+                                  .token = token.empty() ? std::nullopt : std::optional(token)},
+                                 make_worker_router(process->worker_)));
+  process->registration_thread_ = std::jthread([raw = process.get()] { raw->sign_of_life_loop(); });
+  return process;
+}
+
+WorkerProcess::~WorkerProcess() {
+  life_.update([](Life& life) { life.ending = true; });
+  if (registration_thread_.joinable()) registration_thread_.join();
+}
+
+bool WorkerProcess::shut_down(Duration at_most) { return worker_.shut_down(at_most); }
+
+void WorkerProcess::sign_of_life_loop() {
+  pthread_setname_np(pthread_self(), "registration");
+  const auto ending = [this](Duration pause) {
+    return life_.wait(
+        pause, [](Life& life) { return life.ending; }, [](Life& life, bool) { return life.ending; });
+  };
+  Duration pause = kUntilFirstAnswer;
+  while (!ending(pause)) pause = sign_of_life();
+}
+
+Duration WorkerProcess::sign_of_life() {
+  const auto info =
+      server_.once([this](client::ApiClient& api) { return api.register_worker(registration()); });
+  if (info.ok()) {
+    last_contact_ = clock_.monotonic();
+    return Duration(info->heartbeat_interval_ms);
+  }
+  log(LogLevel::kDebug, "the server does not answer", {{"error", info.error().describe()}});
+  const bool alone = clock_.monotonic() - last_contact_ > kAloneForTooLong && !worker_.current_operation();
+  if (options_.exit_when_idle_alone && alone) wants_to_end_ = true;
+  return kServerIsAway;
+}
+
+api::WorkerRegistration WorkerProcess::registration() const {
+  const auto operation = worker_.current_operation();
+  return {.worker_id = worker_.identity().id.value,
+          .name = worker_.identity().name,
+          .endpoint_url = "http://" + options_.address + ":" + std::to_string(http_server_->port()),
+          .capabilities = {R"({"pid":)" + std::to_string(::getpid()) + R"(,"gpu":false})"},
+          .current_operation_id = operation ? std::optional(operation->value) : std::nullopt};
+}
+
+}  // namespace ktrdr::worker
