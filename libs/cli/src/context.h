@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "exit_code.h"
+#include "ktrdr/cli/exit_code.h"
 #include "ktrdr/client/api_client.h"
 #include "surroundings.h"
 

@@ -1,4 +1,4 @@
-#include "exit_code.h"
+#include "ktrdr/cli/exit_code.h"
 
 namespace ktrdr::cli {
 
@@ -6,24 +6,18 @@ ExitCode exit_code_of(ErrorCode code) {
   switch (code) {
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kUnsupported:
-    case ErrorCode::kTooLarge:
-      return ExitCode::kBadInput;
+    case ErrorCode::kTooLarge: return ExitCode::kBadInput;
     case ErrorCode::kNotFound:
-    case ErrorCode::kCheckpointNotFound:
-      return ExitCode::kNotFound;
+    case ErrorCode::kCheckpointNotFound: return ExitCode::kNotFound;
     case ErrorCode::kConflict:
     case ErrorCode::kStale:
-    case ErrorCode::kPreconditionFailed:
-      return ExitCode::kConflict;
-    case ErrorCode::kUnavailable:
-      return ExitCode::kUnreachable;
+    case ErrorCode::kPreconditionFailed: return ExitCode::kConflict;
+    case ErrorCode::kUnavailable: return ExitCode::kUnreachable;
     case ErrorCode::kUnauthorized:
-    case ErrorCode::kForbidden:
-      return ExitCode::kUnauthorized;
+    case ErrorCode::kForbidden: return ExitCode::kUnauthorized;
     case ErrorCode::kCheckpointCorrupted:
     case ErrorCode::kIo:
-    case ErrorCode::kInternal:
-      return ExitCode::kFailed;
+    case ErrorCode::kInternal: return ExitCode::kFailed;
   }
   return ExitCode::kFailed;
 }

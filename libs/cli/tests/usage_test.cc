@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "command.h"
-#include "exit_code.h"
+#include "ktrdr/cli/exit_code.h"
 #include "suggestion.h"
 #include "test_bench.h"
 

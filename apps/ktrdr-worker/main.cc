@@ -1,0 +1,105 @@
+// ktrdr-worker: trains for a ktrdr server. The only program that links a tensor library.
+#include <signal.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <ctime>
+
+#include "ktrdr/core/log.h"
+#include "ktrdr/engine_torch/torch_engine.h"
+#include "ktrdr/engine_torch/torch_environment.h"
+#include "ktrdr/worker/worker_process.h"
+
+namespace {
+
+using namespace ktrdr;
+
+constexpr Duration kShutdownWithin = std::chrono::seconds(25);
+
+struct Arguments {
+  worker::WorkerOptions options;
+  std::string url;
+  int requeue_exit = 0;
+};
+
+std::filesystem::path default_data_dir() { return client::find_data_dir({}, client::process_environment()); }
+
+void declare(CLI::App& app, Arguments& arguments) {
+  arguments.options.data_dir = default_data_dir();
+  app.add_option("--data-dir", arguments.options.data_dir,
+                 "The server's data folder: its address, token and storage");
+  app.add_option("--url", arguments.url, "The server's address, when it is not in the data folder");
+  app.add_option("--checkpoints", arguments.options.checkpoints,
+                 "Where checkpoints go (default: DATA_DIR/checkpoints)");
+  app.add_option("--models", arguments.options.models, "Where finished models go (default: DATA_DIR/models)");
+  app.add_option("--name", arguments.options.name, "The name that people see")->capture_default_str();
+  app.add_option("--address", arguments.options.address, "The address to listen on")->capture_default_str();
+  app.add_option("--port", arguments.options.port, "The port to listen on; 0: any free one")
+      ->capture_default_str();
+  app.add_option(
+      "--requeue-exit", arguments.requeue_exit,
+      "Exit with this code when SIGTERM interrupted a training (75 makes a cluster scheduler requeue it)");
+  app.add_flag("--exit-when-idle-alone", arguments.options.exit_when_idle_alone,
+               "End when idle and no server was there for a minute");
+  app.footer(
+      "Example: ktrdr-worker --data-dir ~/.ktrdr --name desk\n"
+      "Exit codes: 0 ended as asked, 1 could not start, 2 bad options, N with --requeue-exit N.");
+}
+
+// Blocked before the first thread starts, so that only wait_for_the_end() ever receives them.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+void wait_for_the_end(const sigset_t& signals, const worker::WorkerProcess& process) {
+  const timespec look_again{.tv_sec = 1, .tv_nsec = 0};
+  while (!process.wants_to_end()) {
+    if (sigtimedwait(&signals, nullptr, &look_again) > 0) return;
+  }
+}
+
+int run(Arguments& arguments) {
+  const sigset_t signals = block_signals();
+  SystemClock clock;
+  if (!arguments.url.empty()) arguments.options.server.url = arguments.url;
+  const auto engines = engine_torch::make_torch_engine_factory();
+  auto process =
+      worker::WorkerProcess::start(clock, *engines, arguments.options, client::process_environment());
+  if (!process.ok()) {
+    std::fprintf(stderr, "Error: %s\n", process.error().describe().c_str());
+    return 1;
+  }
+  log(LogLevel::kInfo, "worker is ready",
+      {{"pid", std::to_string(getpid())}, {"port", std::to_string((*process)->port())}});
+  wait_for_the_end(signals, **process);
+  const bool handed_back = (*process)->shut_down(kShutdownWithin);
+  return handed_back ? arguments.requeue_exit : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Before anything computes: it decides bits.
+  if (const auto pinned = ktrdr::engine_torch::reexecute_with_pinned_environment(argv); !pinned.ok()) {
+    std::fprintf(stderr, "Error: %s\n", pinned.error().describe().c_str());
+    return 1;
+  }
+  CLI::App app("Trains for a ktrdr server.");
+  Arguments arguments;
+  declare(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& wrong) {
+    return app.exit(wrong) == 0 ? 0 : 2;
+  }
+  ktrdr::start_logging("worker", ktrdr::LogLevel::kInfo);
+  return run(arguments);
+}

@@ -1,0 +1,85 @@
+#include "serve_command.h"
+
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <ostream>
+
+#include "ktrdr/cli/exit_code.h"
+#include "ktrdr/client/server_address.h"
+#include "ktrdr/core/log.h"
+#include "ktrdr/server/control_plane.h"
+
+namespace ktrdr {
+namespace {
+
+struct Arguments {
+  server::ServeOptions options;
+  double lease_seconds = 10;
+  bool no_auth = false;
+};
+
+void declare(CLI::App& app, Arguments& arguments) {
+  auto& options = arguments.options;
+  options.data_dir = client::find_data_dir({}, client::process_environment());
+  app.add_option("--data-dir", options.data_dir,
+                 "Everything is kept here: database, token, checkpoints, models")
+      ->capture_default_str();
+  app.add_option("--port,-p", options.port, "The port to listen on; 0: any free one")->capture_default_str();
+  app.add_option("--address", options.address, "The address to listen on")->capture_default_str();
+  app.add_option("--local-workers", options.local_workers, "How many workers to start and keep running here")
+      ->capture_default_str();
+  app.add_option("--lease-seconds", arguments.lease_seconds,
+                 "How long a worker may be silent before its operation fails")
+      ->capture_default_str();
+  app.add_option("--market-data", options.market_data,
+                 "Where SYMBOL_timeframe.csv files are (default: DATA_DIR/market)");
+  app.add_option("--strategies", options.strategies,
+                 "Where strategies are looked up by name (default: DATA_DIR/strategies)");
+  app.add_flag("--no-auth", arguments.no_auth, "Accept requests without a token; on a loopback address only");
+  app.footer("Example: ktrdr serve --data-dir ./data --port 8000 --local-workers 2");
+}
+
+// Blocked before the first thread starts, so that only this thread receives them.
+sigset_t block_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+int serve(const Arguments& arguments, cli::Streams& streams) {
+  const sigset_t signals = block_signals();
+  start_logging("serve", LogLevel::kInfo);
+  server::ServeOptions options = arguments.options;
+  options.require_token = !arguments.no_auth;
+  options.lease = Duration(static_cast<Duration::rep>(arguments.lease_seconds * 1000));
+  SystemClock clock;
+  auto control_plane = server::ControlPlane::start(clock, options);
+  if (!control_plane.ok()) {
+    streams.err << "Error: " << control_plane.error().describe() << "\n";
+    return static_cast<int>(cli::exit_code_of(control_plane.error().code));
+  }
+  streams.out << "ktrdr is ready at " << (*control_plane)->url() << std::endl;
+  int received = 0;
+  sigwait(&signals, &received);
+  streams.err << "Stopping. Trainings go on in their workers." << std::endl;
+  (*control_plane)->stop();
+  return 0;
+}
+
+}  // namespace
+
+cli::ExtraCommand serve_command() {
+  auto arguments = std::make_shared<Arguments>();
+  return {.name = "serve",
+          .description = "Run the server and its local workers",
+          .configure = [arguments](CLI::App& app) { declare(app, *arguments); },
+          .run = [arguments](cli::Streams& streams) { return serve(*arguments, streams); }};
+}
+
+}  // namespace ktrdr
