@@ -1,0 +1,196 @@
+// The server as a process: what it starts, what it refuses, how it ends.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "ktrdr/core/durable_file.h"
+#include "support/test_system.h"
+
+namespace ktrdr::system_test {
+namespace {
+
+using api::OperationStatus;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TrainingWish quick() { return {.strategy_yaml = demanding_strategy(3)}; }
+TrainingWish endless() { return {.strategy_yaml = demanding_strategy(5000)}; }
+
+TEST(Serve, LinksNoTensorLibrary) {
+  const auto linked =
+      run({.program = "/usr/bin/ldd", .arguments = {std::filesystem::path(KTRDR_PROGRAMS) / "ktrdr"}});
+  EXPECT_EQ(linked.exit_code, 0);
+  EXPECT_THAT(linked.out, HasSubstr("libc.so"));
+  for (const char* library : {"torch", "c10", "openblas", "libblas"})
+    EXPECT_THAT(linked.out, Not(HasSubstr(library)));
+}
+
+TEST(Serve, ASecondServerOnTheSameDataIsRefused) {
+  TestSystem system({.local_workers = 0});
+  const auto second = system.ktrdr({"serve", "--data-dir", system.data_dir(), "--port", "0"});
+  EXPECT_NE(second.exit_code, 0);
+  EXPECT_THAT(second.err, HasSubstr("Another ktrdr server"));
+  EXPECT_TRUE(system.api().health().ok()) << "the first one goes on";
+}
+
+TEST(Serve, ATakenPortIsAClearError) {
+  TestSystem system({.local_workers = 0});
+  const std::string url = system.url();
+  const auto refused = system.ktrdr({"serve", "--data-dir", system.folder() / "other", "--local-workers", "0",
+                                     "--port", url.substr(url.rfind(':') + 1)});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_THAT(refused.err, HasSubstr("port"));
+}
+
+TEST(Serve, NoAuthIsForLoopbackOnly) {
+  TestSystem system({.local_workers = 0});
+  const auto refused = system.ktrdr({"serve", "--data-dir", system.folder() / "other", "--local-workers", "0",
+                                     "--port", "0", "--address", "0.0.0.0", "--no-auth"});
+  EXPECT_NE(refused.exit_code, 0);
+}
+
+TEST(Serve, TheTokenFileIsPrivate) {
+  TestSystem system({.local_workers = 0});
+  const auto mode = std::filesystem::status(system.data_dir() / "token").permissions();
+  EXPECT_EQ(mode & std::filesystem::perms(077), std::filesystem::perms::none);
+  EXPECT_GE(system.token().size(), 64u) << "256 bits";
+}
+
+TEST(Serve, RestartsALocalWorkerThatDied) {
+  TestSystem system;
+  system.wait_for_workers(1);
+  const auto first = system.api().workers()->front();
+  ::kill(static_cast<pid_t>(std::stol(api::member_of(first.capabilities, "pid"))), SIGKILL);
+  EXPECT_TRUE(eventually([&] {
+    const auto workers = system.api().workers();
+    return workers.ok() && std::any_of(workers->begin(), workers->end(), [&](const auto& worker) {
+             return worker.worker_id != first.worker_id && worker.status == "available";
+           });
+  }));
+}
+
+// The worker in its slot survives the server, and a restarted server starts no second one beside it.
+TEST(Serve, ASlotHoldsOneWorkerAcrossServerRestarts) {
+  TestSystem system;
+  const OperationId id = system.start_training(endless());
+  system.wait_for_step(id, 1);
+  const pid_t worker = system.worker_pid(id);
+  for (int i = 0; i < 3; ++i) {
+    system.kill_server();
+    system.start_server();
+    ASSERT_TRUE(eventually([&] { return system.worker_pid(id) == worker; }));
+    EXPECT_EQ(system.api().workers()->size(), 1u);
+  }
+  EXPECT_TRUE(system.api().cancel(id, {}).ok());
+}
+
+TEST(Serve, SigtermEndsTheServerAndNotTheTraining) {
+  TestSystem system;
+  const OperationId id = system.start_training(endless());
+  const auto before = system.wait_for_step(id, 10);
+  const pid_t worker = system.worker_pid(id);
+  EXPECT_EQ(system.stop_server(), 0);
+  EXPECT_EQ(::kill(worker, 0), 0) << "the worker trains on";
+  system.start_server();
+  const auto after = system.wait_for_step(id, before.progress.context.global_step + 50);
+  EXPECT_EQ(after.status, OperationStatus::kRunning);
+  EXPECT_EQ(after.attempt, before.attempt);
+  EXPECT_TRUE(system.api().cancel(id, {}).ok());
+}
+
+TEST(Serve, SigtermTakesIdleLocalWorkersAlong) {
+  TestSystem system;
+  system.wait_for_workers(1);
+  const pid_t worker =
+      static_cast<pid_t>(std::stol(api::member_of(system.api().workers()->front().capabilities, "pid")));
+  EXPECT_EQ(system.stop_server(), 0);
+  EXPECT_TRUE(eventually([&] { return ::kill(worker, 0) != 0; }));
+}
+
+TEST(Serve, OperationsWaitForAWorkerOldestFirst) {
+  TestSystem system({.local_workers = 0});
+  const OperationId first = system.start_training(quick());
+  const OperationId second = system.start_training(quick());
+  EXPECT_EQ(system.operation(first).phase, api::Phase::kQueued);
+  system.start_worker("late");
+  const auto one = system.wait_for_status(first, OperationStatus::kCompleted);
+  const auto two = system.wait_for_status(second, OperationStatus::kCompleted);
+  EXPECT_LT(*one.started_at, *two.started_at);
+}
+
+TEST(Serve, CancelOfAQueuedOperationNeedsNoWorkerAndCannotBeResumed) {
+  TestSystem system({.local_workers = 0});
+  const OperationId id = system.start_training(quick());
+  const auto cancelled = system.api().cancel(id, {});
+  ASSERT_TRUE(cancelled.ok());
+  EXPECT_EQ(cancelled->data.status, OperationStatus::kCancelled);
+  EXPECT_EQ(system.api().resume(id, {}).error().code, ErrorCode::kCheckpointNotFound);
+  EXPECT_EQ(system.api().cancel(id, {}).error().code, ErrorCode::kConflict) << "it has ended already";
+}
+
+TEST(Serve, ACancelWhoseWorkerIsDeadEndsWithTheLease) {
+  TestSystem system({.local_workers = 0});
+  ChildProcess& worker = system.start_worker("alpha");
+  const OperationId id = system.start_training(endless());
+  system.wait_for_step(id, 10);
+  worker.signal(SIGSTOP);
+  const auto cancelled = system.api().cancel(id, {});
+  ASSERT_TRUE(cancelled.ok()) << cancelled.error().describe();
+  EXPECT_EQ(cancelled->data.status, OperationStatus::kCancelled);
+}
+
+TEST(Serve, ARunningOrCompletedOperationIsNotResumed) {
+  TestSystem system;
+  const OperationId running = system.start_training(endless());
+  system.wait_for_step(running, 1);
+  EXPECT_EQ(system.api().resume(running, {}).error().code, ErrorCode::kConflict);
+  EXPECT_TRUE(system.api().cancel(running, {}).ok());
+  const OperationId done = system.start_training(quick());
+  const auto completed = system.wait_for_status(done, OperationStatus::kCompleted);
+  EXPECT_EQ(system.api().resume(done, {}).error().code, ErrorCode::kConflict);
+  EXPECT_FALSE(completed.checkpoint.has_value()) << "a finished model needs no checkpoints";
+  EXPECT_TRUE(eventually([&] {
+    const auto folder = system.data_dir() / "checkpoints" / done.value;
+    return !std::filesystem::exists(folder) || std::filesystem::is_empty(folder);
+  }));
+}
+
+TEST(Serve, ChangedDataIsRefusedAtResumeUnlessAllowed) {
+  TestSystem system;
+  TrainingWish wish = endless();
+  const OperationId id = system.start_training(wish);
+  system.wait_for_step(id, 10);
+  ASSERT_TRUE(system.api().cancel(id, {}).ok());
+  const auto file = system.market() / "TEST_1h.csv";
+  std::string text = *read_file(file, 100'000'000);
+  const auto line = text.find('\n', text.size() / 2);
+  const auto digit = text.find_last_of("0123456789", text.rfind(',', text.find('\n', line + 1)) - 1);
+  text[digit] = text[digit] == '5' ? '6' : '5';
+  ASSERT_TRUE(replace_file_durably(file, text).ok());
+
+  system.resume(id);
+  const auto refused = system.wait_for_status(id, OperationStatus::kFailed);
+  EXPECT_THAT(refused.error_message.value_or(""), HasSubstr("--allow-changes"));
+  ASSERT_TRUE(system.api().resume(id, {.allow_changes = true}).ok());
+  system.wait_for_step(id, refused.progress.context.global_step + 50);
+  EXPECT_TRUE(system.api().cancel(id, {}).ok());
+}
+
+TEST(Serve, RowsAppendedLaterDoNotMatter) {
+  TestSystem system;
+  const OperationId id = system.start_training(endless());
+  system.wait_for_step(id, 10);
+  ASSERT_TRUE(system.api().cancel(id, {}).ok());
+  const auto file = system.market() / "TEST_1h.csv";
+  std::string text = *read_file(file, 100'000'000);
+  text += "2090-01-01T00:00:00Z,1.5,1.6,1.4,1.5,100\n";
+  ASSERT_TRUE(replace_file_durably(file, text).ok());
+  const auto before = system.operation(id).progress.context.global_step;
+  system.resume(id);
+  EXPECT_EQ(system.wait_for_step(id, before + 50).status, OperationStatus::kRunning);
+  EXPECT_TRUE(system.api().cancel(id, {}).ok());
+}
+
+}  // namespace
+}  // namespace ktrdr::system_test

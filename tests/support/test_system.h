@@ -1,0 +1,90 @@
+// A whole ktrdr for one test: a data folder, a server, its workers, market data, and a client.
+#pragma once
+
+#include <csignal>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ktrdr/api/operation.h"
+#include "ktrdr/api/training.h"
+#include "ktrdr/api/worker.h"
+#include "ktrdr/client/api_client.h"
+#include "ktrdr/core/testing/temporary_folder.h"
+#include "support/child_process.h"
+
+namespace ktrdr::system_test {
+
+struct SystemOptions {
+  int local_workers = 1;
+  double lease_seconds = 1;
+};
+
+// What a test asks to be trained.
+struct TrainingWish {
+  std::string strategy_yaml;
+  std::int64_t seed = 7;
+  std::int64_t checkpoint_every_epochs = 2;
+  double checkpoint_every_seconds = 0.25;
+};
+
+class TestSystem {
+ public:
+  explicit TestSystem(SystemOptions options = {});
+  ~TestSystem();
+
+  const std::filesystem::path& folder() const { return folder_.path(); }
+  std::filesystem::path data_dir() const { return folder_.path() / "data"; }
+  std::filesystem::path market() const { return folder_.path() / "market"; }
+
+  // ---- processes ----
+  void start_server();
+  void kill_server();                // SIGKILL
+  std::optional<int> stop_server();  // SIGTERM; its exit code
+  ChildProcess& server() { return *server_; }
+  ChildProcess& start_worker(const std::string& name);  // besides the local ones
+
+  // The process that owns the operation right now; 0 when there is none.
+  pid_t worker_pid(const OperationId& id);
+  // SIGKILL or another signal to that process; waits until there is one.
+  pid_t signal_worker(const OperationId& id, int number);
+
+  // ---- the API ----
+  client::ApiClient& api();
+  std::string token() const;
+  std::string url() const;
+  OperationId start_training(const TrainingWish& wish);
+  api::Operation operation(const OperationId& id);
+  // Fails the test when the operation does not get there in time.
+  api::Operation wait_for_status(const OperationId& id, api::OperationStatus status,
+                                 Duration timeout = std::chrono::seconds(60));
+  // Until `step` batches are done (the whole run counts), or it has ended.
+  api::Operation wait_for_step(const OperationId& id, std::int64_t step);
+  void wait_for_workers(std::int64_t count);
+  void resume(const OperationId& id);
+
+  // The command line against this server.
+  Finished ktrdr(std::vector<std::string> arguments, Duration timeout = std::chrono::seconds(90));
+  Command ktrdr_command(std::vector<std::string> arguments) const;
+
+ private:
+  void kill_everything();
+
+  const SystemOptions options_;
+  testing::TemporaryFolder folder_;
+  std::unique_ptr<ChildProcess> server_;
+  std::vector<std::unique_ptr<ChildProcess>> workers_;
+  std::unique_ptr<client::ApiClient> api_;
+};
+
+// Everything of a finished model that must be equal for equal runs: each file's SHA-256 (but timing.json's),
+// the metrics that the server serves, and the result without its path.
+std::map<std::string, std::string> fingerprint_of(TestSystem& system, const OperationId& id);
+
+// The strategy that the exactness tests train: every part that has state is in it.
+std::string demanding_strategy(int epochs);
+
+}  // namespace ktrdr::system_test
