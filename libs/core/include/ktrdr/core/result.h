@@ -28,12 +28,13 @@ class [[nodiscard]] Result {
   const T& value() const& {
     return CHECK(ok(), "value() of a Result that holds an error"), std::get<0>(state_);
   }
-  T&& value() && {
+  // By value, so that `for (auto& x : *store.list())` does not walk through a list that is gone.
+  T value() && {
     return CHECK(ok(), "value() of a Result that holds an error"), std::get<0>(std::move(state_));
   }
   T& operator*() & { return value(); }
   const T& operator*() const& { return value(); }
-  T&& operator*() && { return std::move(*this).value(); }
+  T operator*() && { return std::move(*this).value(); }
   T* operator->() { return &value(); }
   const T* operator->() const { return &value(); }
 
