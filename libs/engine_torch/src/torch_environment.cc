@@ -6,6 +6,10 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string>
+#include <string_view>
+
+#include "ktrdr/training/pinned_environment.h"
 
 namespace ktrdr::engine_torch {
 namespace {
@@ -22,7 +26,7 @@ bool is_set(const char* name, std::string_view value) {
 }  // namespace
 
 bool environment_is_pinned() {
-  return std::ranges::all_of(kPinnedEnvironment, [](const EnvironmentVariable& variable) {
+  return std::ranges::all_of(training::kPinnedEnvironment, [](const training::EnvironmentVariable& variable) {
     return is_set(std::string(variable.name).c_str(), variable.value);
   });
 }
@@ -35,7 +39,7 @@ Result<void> reexecute_with_pinned_environment(char** argv) {
         ErrorCode::kInternal,
         "The environment variables of a training process do not stay set; start it without a wrapper.");
   }
-  for (const auto& [name, value] : pinned_environment()) setenv(name.c_str(), value.c_str(), 1);
+  for (const auto& [name, value] : training::pinned_environment()) setenv(name.c_str(), value.c_str(), 1);
   setenv(kReexecutedVariable, process.c_str(), 1);
   execv("/proc/self/exe", argv);
   return Error(ErrorCode::kInternal,

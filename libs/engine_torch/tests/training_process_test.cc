@@ -16,6 +16,7 @@
 #include "ktrdr/core/testing/matchers.h"
 #include "ktrdr/core/testing/temporary_folder.h"
 #include "ktrdr/engine_torch/torch_environment.h"
+#include "ktrdr/training/pinned_environment.h"
 #include "test_problem.h"
 
 namespace ktrdr::engine_torch {
@@ -68,7 +69,7 @@ int describe(const std::vector<std::string>& arguments) {
   std::ofstream file(arguments.at(0));
   const auto engine = make_engine(make_strategy(), dataset);
   for (const auto& [key, value] : engine->identity()) file << key << '=' << value << '\n';
-  for (const auto& [name, value] : pinned_environment())
+  for (const auto& [name, value] : training::pinned_environment())
     file << name << '=' << std::getenv(name.c_str()) << '\n';
   return file.good() ? 0 : 1;
 }
@@ -94,7 +95,7 @@ int run_process(std::vector<std::string> arguments, std::vector<std::string> env
 
 std::vector<std::string> pinned_variables() {
   std::vector<std::string> variables;
-  for (const auto& [name, value] : pinned_environment()) variables.push_back(name + "=" + value);
+  for (const auto& [name, value] : training::pinned_environment()) variables.push_back(name + "=" + value);
   return variables;
 }
 
@@ -148,7 +149,7 @@ TEST(TrainingProcess, AnUnsuitableEnvironmentChangesNoBit) {
 // The variable that says "I did it already" is inherited; it must not keep a child from doing it.
 TEST(TrainingProcess, OneStartedWithoutTheEnvironmentGivesItToItself) {
   const auto description = description_of_process({"KTRDR_REEXECUTED_PROCESS=" + std::to_string(getpid())});
-  for (const auto& [name, value] : pinned_environment()) EXPECT_EQ(description.at(name), value);
+  for (const auto& [name, value] : training::pinned_environment()) EXPECT_EQ(description.at(name), value);
   EXPECT_EQ(description.at("cpu_capability"), "AVX2");
 }
 

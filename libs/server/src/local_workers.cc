@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "ktrdr/core/log.h"
+#include "ktrdr/training/pinned_environment.h"
 
 namespace ktrdr::server {
 namespace {
@@ -17,6 +18,21 @@ constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
 constexpr Duration kLongestBackoff = std::chrono::seconds(30);
 constexpr Duration kLivedLongEnough = std::chrono::seconds(10);
 constexpr int kLockDescriptorInChild = 3;
+
+// Ours, and what pins the results of a training: given from outside, it spares the worker a second start.
+std::vector<std::string> worker_environment() {
+  std::vector<std::string> variables;
+  for (const auto& [name, value] : training::pinned_environment()) variables.push_back(name + "=" + value);
+  for (char** entry = environ; *entry != nullptr; ++entry) variables.emplace_back(*entry);
+  return variables;
+}
+
+std::vector<char*> pointers(std::vector<std::string>& texts) {
+  std::vector<char*> list;
+  for (std::string& text : texts) list.push_back(text.data());
+  list.push_back(nullptr);
+  return list;
+}
 
 // posix_spawn's parameters, released on every path.
 struct SpawnPlan {
@@ -110,12 +126,10 @@ Result<pid_t> LocalWorkers::spawn(const Slot& slot, int lock_descriptor) const {
 
   std::vector<std::string> arguments = {program_, "--data-dir", folder_.root,
                                         "--name", name,         "--exit-when-idle-alone"};
-  std::vector<char*> argv;
-  for (std::string& argument : arguments) argv.push_back(argument.data());
-  argv.push_back(nullptr);
+  std::vector<std::string> environment = worker_environment();
   pid_t pid = 0;
-  const int status =
-      ::posix_spawn(&pid, program_.c_str(), &plan.files, &plan.attributes, argv.data(), environ);
+  const int status = ::posix_spawn(&pid, program_.c_str(), &plan.files, &plan.attributes,
+                                   pointers(arguments).data(), pointers(environment).data());
   if (status != 0) return io_error("start the worker program", program_, status);
   return pid;
 }
