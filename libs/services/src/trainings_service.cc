@@ -45,6 +45,14 @@ Result<void> check_policy(const api::StartTrainingRequest& request) {
   return {};
 }
 
+// A symbol that is not there is the request's mistake: "not found" is what the API says of operations.
+Result<strategy::Dataset> prepare(const strategy::Strategy& strategy,
+                                  const strategy::DataSelection& selection) {
+  auto dataset = strategy::prepare_dataset(strategy, selection);
+  if (!dataset.ok() && dataset.error().code == ErrorCode::kNotFound) return invalid(dataset.error().message);
+  return dataset;
+}
+
 api::OperationMetadata metadata_of(const strategy::Strategy& strategy, const strategy::Dataset& dataset) {
   return {.symbol = strategy.symbol,
           .timeframe = strategy.timeframe,
@@ -70,7 +78,7 @@ Result<api::StartTrainingResponse> TrainingsService::start(
   TRY(check_same(request.symbols, strategy.symbol, "symbols"));
   TRY(check_same(request.timeframes, strategy.timeframe, "timeframes"));
   TRY_ASSIGN(const strategy::DataSelection selection, data_selection(request));
-  TRY_ASSIGN(const strategy::Dataset dataset, strategy::prepare_dataset(strategy, selection));
+  TRY_ASSIGN(const strategy::Dataset dataset, prepare(strategy, selection));
 
   storage::NewOperation operation{.id = id, .metadata = metadata_of(strategy, dataset)};
   operation.request = {
