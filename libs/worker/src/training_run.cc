@@ -24,10 +24,11 @@ api::Progress finished(api::Progress progress) {
 
 }  // namespace
 
-TrainingRun::TrainingRun(WorkerParts parts, Assignment assignment)
+TrainingRun::TrainingRun(WorkerParts parts, Assignment assignment, std::function<void()> on_end)
     : parts_(parts),
       assignment_(std::move(assignment)),
       operation_(assignment_.operation),
+      on_end_(std::move(on_end)),
       give_up_at_ms_(kNever),
       heartbeat_thread_([this] { heartbeats(); }),
       training_thread_([this] { run(); }) {}
@@ -61,6 +62,7 @@ void TrainingRun::run() {
   life_.update([this](Life&) { ended_ = true; });
   log(LogLevel::kInfo, "training ended here",
       {{"operation", operation_.value}, {"attempt", std::to_string(assignment_.attempt)}});
+  on_end_();
 }
 
 void TrainingRun::train() {

@@ -29,7 +29,7 @@ struct Assignment {
 
 class TrainingRun {
  public:
-  TrainingRun(WorkerParts parts, Assignment assignment);
+  TrainingRun(WorkerParts parts, Assignment assignment, std::function<void()> on_end);
   ~TrainingRun();
 
   const OperationId& operation() const { return operation_; }
@@ -56,6 +56,7 @@ class TrainingRun {
   const WorkerParts parts_;
   Assignment assignment_;
   const OperationId operation_;
+  const std::function<void()> on_end_;
   RunReport report_;
   training::StopSignal stop_;
   std::atomic<Duration::rep> give_up_at_ms_;

@@ -17,8 +17,8 @@ std::string warning_of_fall_back(CheckpointRef bad, CheckpointRef previous, cons
 
 }  // namespace
 
-TrainingWorker::TrainingWorker(WorkerParts parts, WorkerIdentity identity)
-    : parts_(parts), identity_(std::move(identity)) {}
+TrainingWorker::TrainingWorker(WorkerParts parts, WorkerIdentity identity, std::function<void()> on_idle)
+    : parts_(parts), identity_(std::move(identity)), on_idle_(std::move(on_idle)) {}
 
 TrainingWorker::~TrainingWorker() = default;
 
@@ -81,7 +81,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
       {{"operation", id.value},
        {"attempt", std::to_string(job.attempt)},
        {"checkpoint", restored.from ? restored.from->to_string() : "-"}});
-  state_.lock()->run = std::make_shared<TrainingRun>(parts_, std::move(assignment));
+  state_.lock()->run = std::make_shared<TrainingRun>(parts_, std::move(assignment), on_idle_);
   return api::TrainingStartedResponse{.operation_id = id.value, .resumed_from_epoch = resumed_from};
 }
 

@@ -23,7 +23,8 @@ WorkerProcess::WorkerProcess(Clock& clock, training::EngineFactory& engines, Wor
       server_(options_.server, std::move(environment)),
       checkpoints_(std::move(checkpoints)),
       models_(std::move(models)),
-      worker_({clock, server_, checkpoints_, models_, engines}, {new_worker_id(), options_.name}),
+      worker_({clock, server_, checkpoints_, models_, engines}, {new_worker_id(), options_.name},
+              [this] { life_.update([](Life& life) { life.woken = true; }); }),
       last_contact_(clock.monotonic()) {}
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, training::EngineFactory& engines,
@@ -57,7 +58,11 @@ void WorkerProcess::sign_of_life_loop() {
   pthread_setname_np(pthread_self(), "registration");
   const auto ending = [this](Duration pause) {
     return life_.wait(
-        pause, [](Life& life) { return life.ending; }, [](Life& life, bool) { return life.ending; });
+        pause, [](Life& life) { return life.ending || life.woken; },
+        [](Life& life, bool) {
+          life.woken = false;
+          return life.ending;
+        });
   };
   Duration pause = kUntilFirstAnswer;
   while (!ending(pause)) pause = sign_of_life();

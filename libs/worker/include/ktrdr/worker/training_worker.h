@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,7 +42,8 @@ struct WorkerIdentity {
 
 class TrainingWorker {
  public:
-  TrainingWorker(WorkerParts parts, WorkerIdentity identity);
+  // `on_idle` is called, from any thread, whenever a training has ended: work may come again.
+  TrainingWorker(WorkerParts parts, WorkerIdentity identity, std::function<void()> on_idle);
   ~TrainingWorker();
 
   // POST /training/start and /training/resume: returns when the attempt is claimed; training goes on in the
@@ -80,6 +82,7 @@ class TrainingWorker {
 
   const WorkerParts parts_;
   const WorkerIdentity identity_;
+  const std::function<void()> on_idle_;
   mutable Synchronized<State> state_;
 };
 

@@ -54,6 +54,7 @@ class WorkerProcess {
 
   struct Life {
     bool ending = false;
+    bool woken = false;  // a training has ended: tell the server at once that this worker is free
   };
 
   Clock& clock_;
@@ -61,11 +62,11 @@ class WorkerProcess {
   ServerLink server_;
   checkpoints::FileCheckpointStore checkpoints_;
   checkpoints::ModelStore models_;
+  Synchronized<Life> life_;  // before worker_, whose last training still wakes it
   TrainingWorker worker_;
   std::unique_ptr<http::Server> http_server_;
   Duration last_contact_;
   std::atomic<bool> wants_to_end_ = false;
-  Synchronized<Life> life_;
   std::jthread registration_thread_;
 };
 
