@@ -2,6 +2,7 @@
 // whatever was killed on the way. Real processes, real kills, hashes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <random>
 
@@ -13,7 +14,7 @@ namespace {
 using api::OperationStatus;
 using Fingerprint = std::map<std::string, std::string>;
 
-constexpr int kEpochs = 30;
+constexpr int kEpochs = 120;
 
 TrainingWish wish() { return {.strategy_yaml = demanding_strategy(kEpochs)}; }
 
@@ -50,7 +51,7 @@ TEST(ResumeExactness, TheReferenceIsWorthComparing) {
                            "features.json", "metadata.json"}) {
     EXPECT_TRUE(files.contains(name)) << name;
   }
-  EXPECT_GT(undisturbed().steps, 1000);
+  EXPECT_GT(undisturbed().steps, 10'000);
 }
 
 TEST(ResumeExactness, AnotherSeedGivesAnotherModel) {
@@ -169,10 +170,10 @@ TEST(ResumeExactness, AZombieIsRefusedAndChangesNothing) {
   alpha.signal(SIGCONT);
   expect_same_model(system, id);
   EXPECT_TRUE(eventually([&] {
-    for (const auto& worker : *system.api().workers()) {
-      if (worker.name == "alpha") return worker.status == "available";
-    }
-    return false;
+    const auto workers = system.api().workers();
+    return workers.ok() && std::any_of(workers->begin(), workers->end(), [](const auto& worker) {
+             return worker.name == "alpha" && worker.status == "available";
+           });
   })) << "the zombie has stopped its training and is free again";
 }
 
@@ -207,11 +208,13 @@ TEST(ResumeExactness, BothCheckpointsDamagedIsAClearRefusal) {
   const OperationId id = system.start_training(wish());
   system.wait_for_step(id, undisturbed().steps / 3);
   ASSERT_TRUE(system.api().cancel(id, {}).ok());
-  for (const auto& kept : system.api().checkpoint(id)->data.kept) {
+  const auto shown = system.api().checkpoint(id);
+  ASSERT_TRUE(shown.ok());
+  for (const auto& kept : shown->data.kept) {
     std::filesystem::resize_file(
         system.data_dir() / "checkpoints" / id.value / kept.ref.to_string() / "model.safetensors", 100);
   }
-  system.wait_for_workers(1);
+  system.wait_for_a_free_worker();
   const auto refused = system.api().resume(id, {});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().code, ErrorCode::kCheckpointCorrupted) << refused.error().describe();

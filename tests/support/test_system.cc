@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "ktrdr/client/server_address.h"
@@ -150,6 +151,15 @@ void TestSystem::wait_for_workers(std::int64_t count) {
     return health.ok() && health->workers_connected >= count;
   });
   EXPECT_TRUE(there) << "waited for " << count << " workers";
+}
+
+void TestSystem::wait_for_a_free_worker() {
+  const bool there = eventually([&] {
+    const auto workers = api().workers();
+    return workers.ok() && std::any_of(workers->begin(), workers->end(),
+                                       [](const auto& worker) { return worker.status == "available"; });
+  });
+  EXPECT_TRUE(there) << "waited for a free worker";
 }
 
 pid_t TestSystem::worker_pid(const OperationId& id) {

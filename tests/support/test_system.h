@@ -64,6 +64,7 @@ class TestSystem {
   // Until `step` batches are done (the whole run counts), or it has ended.
   api::Operation wait_for_step(const OperationId& id, std::int64_t step);
   void wait_for_workers(std::int64_t count);
+  void wait_for_a_free_worker();
   void resume(const OperationId& id);
 
   // The command line against this server.
