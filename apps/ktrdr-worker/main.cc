@@ -1,13 +1,11 @@
 // ktrdr-worker: trains for a ktrdr server. The only program that links a tensor library.
-#include <signal.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdio>
-#include <ctime>
 
 #include "ktrdr/core/log.h"
+#include "ktrdr/core/termination.h"
 #include "ktrdr/engine_torch/torch_engine.h"
 #include "ktrdr/engine_torch/torch_environment.h"
 #include "ktrdr/worker/worker_process.h"
@@ -48,26 +46,14 @@ void declare(CLI::App& app, Arguments& arguments) {
       "Exit codes: 0 ended as asked, 1 could not start, 2 bad options, N with --requeue-exit N.");
 }
 
-// Blocked before the first thread starts, so that only wait_for_the_end() ever receives them.
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
-void wait_for_the_end(const sigset_t& signals, const worker::WorkerProcess& process) {
-  const timespec look_again{.tv_sec = 1, .tv_nsec = 0};
-  while (!process.wants_to_end()) {
-    if (sigtimedwait(&signals, nullptr, &look_again) > 0) return;
+void wait_for_the_end(const TerminationSignals& termination, const worker::WorkerProcess& process) {
+  constexpr Duration kLookAgain = std::chrono::seconds(1);
+  while (!process.wants_to_end() && !termination.wait_for(kLookAgain)) {
   }
 }
 
 int run(Arguments& arguments) {
-  const sigset_t signals = block_signals();
+  const TerminationSignals termination;
   SystemClock clock;
   if (!arguments.url.empty()) arguments.options.server.url = arguments.url;
   const auto engines = engine_torch::make_torch_engine_factory();
@@ -79,7 +65,7 @@ int run(Arguments& arguments) {
   }
   log(LogLevel::kInfo, "worker is ready",
       {{"pid", std::to_string(getpid())}, {"port", std::to_string((*process)->port())}});
-  wait_for_the_end(signals, **process);
+  wait_for_the_end(termination, **process);
   const bool handed_back = (*process)->shut_down(kShutdownWithin);
   return handed_back ? arguments.requeue_exit : 0;
 }

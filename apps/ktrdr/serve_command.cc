@@ -1,7 +1,5 @@
 #include "serve_command.h"
 
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
@@ -9,6 +7,7 @@
 #include "ktrdr/cli/exit_code.h"
 #include "ktrdr/client/server_address.h"
 #include "ktrdr/core/log.h"
+#include "ktrdr/core/termination.h"
 #include "ktrdr/server/control_plane.h"
 
 namespace ktrdr {
@@ -37,23 +36,14 @@ void declare(CLI::App& app, Arguments& arguments) {
                  "Where SYMBOL_timeframe.csv files are (default: DATA_DIR/market)");
   app.add_option("--strategies", options.strategies,
                  "Where strategies are looked up by name (default: DATA_DIR/strategies)");
+  app.add_option("--allow-host", options.allowed_hosts,
+                 "A name by which other machines reach this server (repeatable)");
   app.add_flag("--no-auth", arguments.no_auth, "Accept requests without a token; on a loopback address only");
   app.footer("Example: ktrdr serve --data-dir ./data --port 8000 --local-workers 2");
 }
 
-// Blocked before the first thread starts, so that only this thread receives them.
-sigset_t block_signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
 int serve(const Arguments& arguments, cli::Streams& streams) {
-  const sigset_t signals = block_signals();
+  const TerminationSignals termination;
   start_logging("serve", LogLevel::kInfo);
   server::ServeOptions options = arguments.options;
   options.require_token = !arguments.no_auth;
@@ -65,8 +55,7 @@ int serve(const Arguments& arguments, cli::Streams& streams) {
     return static_cast<int>(cli::exit_code_of(control_plane.error().code));
   }
   streams.out << "ktrdr is ready at " << (*control_plane)->url() << std::endl;
-  int received = 0;
-  sigwait(&signals, &received);
+  termination.wait();
   streams.err << "Stopping. Trainings go on in their workers." << std::endl;
   (*control_plane)->stop();
   return 0;

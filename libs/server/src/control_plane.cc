@@ -61,6 +61,12 @@ Result<FileLock> lock_folder(const DataFolder& folder) {
   return lock;
 }
 
+// Where a process of this machine finds a server that listens on every address.
+std::string reachable(const std::string& address) {
+  if (address == "0.0.0.0") return "127.0.0.1";
+  return address.find(':') == std::string::npos ? address : "[" + (address == "::" ? "::1" : address) + "]";
+}
+
 fs::path absolute_or(const std::optional<fs::path>& given, const fs::path& fallback) {
   return fs::absolute(given.value_or(fallback));
 }
@@ -149,9 +155,10 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
   TRY_ASSIGN(parts->http_server,
              http::Server::start({.address = options.address,
                                   .port = options.port,
-                                  .token = options.require_token ? std::optional(token) : std::nullopt},
+                                  .token = options.require_token ? std::optional(token) : std::nullopt,
+                                  .extra_allowed_hosts = options.allowed_hosts},
                                  make_router(parts->routes)));
-  parts->url = "http://" + options.address + ":" + std::to_string(parts->http_server->port());
+  parts->url = "http://" + reachable(options.address) + ":" + std::to_string(parts->http_server->port());
   TRY(replace_file_durably(folder.server_url(),
                            parts->url + "\n"));  // where workers and the command line find us
   parts->start_local_workers();

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "ktrdr/core/clock.h"
 #include "ktrdr/core/result.h"
@@ -21,8 +22,9 @@ namespace ktrdr::server {
 struct ServeOptions {
   std::filesystem::path data_dir;
   std::string address = "127.0.0.1";
-  std::uint16_t port = 8000;  // 0: any free one
-  bool require_token = true;  // --no-auth: only on a loopback address
+  std::uint16_t port = 8000;               // 0: any free one
+  std::vector<std::string> allowed_hosts;  // names by which others reach this server, besides `address`
+  bool require_token = true;               // --no-auth: only on a loopback address
   int local_workers = 1;
   Duration lease = std::chrono::seconds(10);
   std::optional<std::filesystem::path> market_data;     // default: <data_dir>/market
