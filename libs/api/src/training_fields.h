@@ -64,6 +64,7 @@ struct Fields<TrainingJob> {
                                             required("attempt", &TrainingJob::attempt),
                                             field("status", &TrainingJob::status),
                                             field("claimed", &TrainingJob::claimed),
+                                            field("progress", &TrainingJob::progress),
                                             required("request", &TrainingJob::request),
                                             field("checkpoints", &TrainingJob::checkpoints)};
 };

@@ -133,6 +133,7 @@ class MemoryRepository final : public OperationsRepository {
                               .attempt = entry.row().attempt,
                               .status = entry.row().status,
                               .claimed = entry.stored.is_claimed(),
+                              .progress = entry.row().progress,
                               .request = entry.request,
                               .checkpoints = newest_first(entry)};
     });

@@ -73,7 +73,8 @@ Result<api::TrainingJob> SqlOperationsRepository::job(const OperationId& id) {
     api::TrainingJob job{.operation_id = id.value,
                          .attempt = stored.operation.attempt,
                          .status = stored.operation.status,
-                         .claimed = stored.is_claimed()};
+                         .claimed = stored.is_claimed(),
+                         .progress = stored.operation.progress};
     TRY_ASSIGN(job.request, load_request(session, id));
     TRY_ASSIGN(job.checkpoints, infos(session, id));
     return job;

@@ -14,6 +14,9 @@ namespace ktrdr::worker {
 
 class RunReport final : public training::TrainingObserver {
  public:
+  // `so_far`: what an earlier attempt had reported, shown until this one has something to tell.
+  explicit RunReport(api::Progress so_far = {}) : state_(Unsent{.progress = std::move(so_far)}) {}
+
   void on_progress(const api::Progress& progress, api::Phase phase) override;
   void on_epoch(const api::EpochMetrics& metrics) override;
   void on_history_restored(const std::vector<api::EpochMetrics>& history) override;

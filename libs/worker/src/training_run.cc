@@ -29,6 +29,7 @@ TrainingRun::TrainingRun(WorkerParts parts, Assignment assignment, std::function
       assignment_(std::move(assignment)),
       operation_(assignment_.operation),
       on_end_(std::move(on_end)),
+      report_(assignment_.progress),
       give_up_at_ms_(kNever),
       heartbeat_thread_([this] { heartbeats(); }),
       training_thread_([this] { run(); }) {}

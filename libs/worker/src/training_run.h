@@ -24,6 +24,7 @@ struct Assignment {
   std::optional<CheckpointRef> current_checkpoint;
   std::int64_t next_sequence = 0;
   Duration heartbeat_interval = std::chrono::seconds(2);
+  api::Progress progress;  // of the attempts before
   std::optional<training::TrainingResumeContext> resume;
 };
 

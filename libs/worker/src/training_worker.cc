@@ -6,6 +6,8 @@
 namespace ktrdr::worker {
 namespace {
 
+constexpr int kClaimAgain = 2;
+
 Error busy(std::string_view why) {
   return {ErrorCode::kConflict, "This worker " + std::string(why) + "; another one must take the operation."};
 }
@@ -59,9 +61,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
   }
   TRY_ASSIGN(Restored restored,
              restore_from_checkpoint(job));  // before the claim: a verdict must leave the row alone
-  const api::ClaimRequest claim{job.attempt, identity_.id.value, identity_.name};
-  TRY_ASSIGN(const api::ClaimAnswer claimed,
-             parts_.server.once([&](client::ApiClient& api) { return api.claim(id, claim); }));
+  TRY_ASSIGN(const api::ClaimAnswer claimed, claim(id, job.attempt));
 
   Assignment assignment{.operation = id,
                         .attempt = job.attempt,
@@ -70,6 +70,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
                         .current_checkpoint = claimed.current_checkpoint,
                         .next_sequence = claimed.next_sequence,
                         .heartbeat_interval = Duration(claimed.heartbeat_interval_ms),
+                        .progress = std::move(job.progress),
                         .resume = std::move(restored.context)};
   if (restored.rewind) {  // rule 9
     TRY(parts_.server.once([&](client::ApiClient& api) { return api.rewind(id, *restored.rewind); }));
@@ -83,6 +84,19 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
        {"checkpoint", restored.from ? restored.from->to_string() : "-"}});
   state_.lock()->run = std::make_shared<TrainingRun>(parts_, std::move(assignment), on_idle_);
   return api::TrainingStartedResponse{.operation_id = id.value, .resumed_from_epoch = resumed_from};
+}
+
+// The same claim again gets the same answer, so a lost answer does not leave the operation with an owner that
+// does not know of it.
+Result<api::ClaimAnswer> TrainingWorker::claim(const OperationId& id, Attempt attempt) const {
+  const api::ClaimRequest request{attempt, identity_.id.value, identity_.name};
+  const auto ask = [&](client::ApiClient& api) { return api.claim(id, request); };
+  auto claimed = parts_.server.once(ask);
+  for (int again = 0; again < kClaimAgain && !claimed.ok() && may_be_answered_later(claimed.error());
+       ++again) {
+    claimed = parts_.server.once(ask);
+  }
+  return claimed;
 }
 
 // The newest checkpoint that is whole. Nothing when the operation has none yet.

@@ -59,6 +59,7 @@ struct TrainingJob {
   std::int64_t attempt = 0;
   OperationStatus status = OperationStatus::kPending;
   bool claimed = false;
+  Progress progress;  // how far the run had come, for people
   TrainingRequest request;
   std::vector<CheckpointInfo> checkpoints;  // newest first, at most two
 };

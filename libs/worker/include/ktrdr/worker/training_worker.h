@@ -78,6 +78,7 @@ class TrainingWorker {
 
   Result<api::TrainingStartedResponse> take(const std::string& operation_id, std::optional<Attempt> attempt);
   Result<api::TrainingStartedResponse> claim_and_train(const OperationId& id, std::optional<Attempt> attempt);
+  Result<api::ClaimAnswer> claim(const OperationId& id, Attempt attempt) const;
   Result<Restored> restore_from_checkpoint(const api::TrainingJob& job) const;
 
   const WorkerParts parts_;
