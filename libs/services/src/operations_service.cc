@@ -83,15 +83,24 @@ Result<api::Operation> OperationsService::cancel(const OperationId& id, const st
     finished(operation);
     return operation;
   }
-  const auto worker_id = WorkerId::parse(operation.worker_id.value_or(""));
-  const auto worker = worker_id.ok() ? workers_.get(*worker_id) : Result<api::WorkerInfo>(worker_id.error());
-  if (worker.ok()) {
-    if (const auto told = gateway_.cancel(*worker, id); !told.ok()) {
-      log(LogLevel::kInfo, "the worker hears of the cancel with its next heartbeat",
-          {{"operation", id.value}, {"worker", worker->worker_id}, {"error", told.error().describe()}});
-    }
+  if (!dispatches_.post([this, operation] { tell_worker_to_cancel(operation); })) {
+    log(LogLevel::kInfo, "the worker hears of the cancel with its next heartbeat", {{"operation", id.value}});
   }
   return operation;
+}
+
+// Only makes it faster, and nobody waits for it: a frozen worker takes seconds not to answer.
+void OperationsService::tell_worker_to_cancel(const api::Operation& operation) {
+  const auto worker_id = WorkerId::parse(operation.worker_id.value_or(""));
+  if (!worker_id.ok()) return;
+  const auto worker = workers_.get(*worker_id);
+  if (!worker.ok()) return;
+  if (const auto told = gateway_.cancel(*worker, {operation.operation_id}); !told.ok()) {
+    log(LogLevel::kInfo, "the worker hears of the cancel with its next heartbeat",
+        {{"operation", operation.operation_id},
+         {"worker", worker->worker_id},
+         {"error", told.error().describe()}});
+  }
 }
 
 void OperationsService::when_finished(const OperationId& id, Duration timeout, Then then) {

@@ -124,6 +124,7 @@ TEST(OperationsService, CancelTellsTheWorkerAndIsAnsweredWhenItHasStopped) {
   const auto requested = bench.service.cancel(bench.id, "enough", {});
   ASSERT_THAT(requested, IsOk());
   EXPECT_EQ(requested->status, OperationStatus::kRunning);
+  bench.dispatches.stop();  // runs what was posted
   EXPECT_THAT(bench.gateway.calls(), ElementsAre("cancel op_1 at worker-1"));
 
   std::vector<OperationStatus> answers;

@@ -83,6 +83,7 @@ class OperationsService {
   using Waiters = std::multimap<OperationId, Waiter>;
 
   api::ResumeOperationData resume_answer(const storage::Resumed& resumed, Dispatched dispatched);
+  void tell_worker_to_cancel(const api::Operation& operation);
   void finished(const api::Operation& operation);
   void remove_files(const OperationId& id, const std::vector<CheckpointRef>& refs);
 
