@@ -164,8 +164,7 @@ TEST_F(BadInput, TheApiAnswersBadIdsWithA4xx) {
 
 TEST_F(BadInput, TheApiAnswersBadBodiesWithA4xx) {
   client::HttpClient http;
-  const std::vector<client::HttpHeader> headers = {{"Authorization", "Bearer " + system_->token()},
-                                                   {"Content-Type", "application/json"}};
+  const std::vector<client::HttpHeader> headers = {{"Authorization", "Bearer " + system_->token()}};
   const std::string deep(5000, '[');
   for (const std::string& body :
        {std::string(), std::string("{"), std::string("[]"), deep, std::string(R"({"strategy_yaml":1})"),
@@ -181,8 +180,7 @@ TEST_F(BadInput, TheApiAnswersBadBodiesWithA4xx) {
                                       .body = body,
                                       .headers = headers});
     ASSERT_TRUE(answer.ok()) << answer.error().describe();
-    EXPECT_GE(answer->status, 400) << body.substr(0, 80);
-    EXPECT_LT(answer->status, 500) << body.substr(0, 80);
+    EXPECT_EQ(answer->status, 400) << body.substr(0, 80);
     EXPECT_THAT(answer->body, HasSubstr("\"detail\""));
   }
 }
