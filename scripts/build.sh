@@ -13,13 +13,16 @@ configure() { # preset
   fi
 }
 
-build_target() { # preset, target
-  local jobs
+build_target() { # preset, targets
+  local jobs preset=$1; shift
   jobs=$(parallel_jobs)
-  configure "$1"
-  say "building $(folder_of "$1") with $jobs jobs"
-  cmake --build "$(folder_of "$1")" --target "$2" -j "$jobs" >&2
+  configure "$preset"
+  say "building $(folder_of "$preset") with $jobs jobs"
+  cmake --build "$(folder_of "$preset")" --target "$@" -j "$jobs" >&2
 }
+
+# What a person runs, without the tests.
+build_programs() { build_target dev ktrdr ktrdr-worker; }
 
 build_preset() {
   case "$1" in
