@@ -8,7 +8,7 @@
 namespace ktrdr::strategy {
 namespace {
 
-constexpr IntegerRange kEpochs{1, 1'000'000};
+constexpr IntegerRange kEpochs{1, 100'000};
 constexpr IntegerRange kBatchSize{1, 1'048'576};
 constexpr NumberRange kLearningRate{.minimum = 0, .maximum = 10, .without_minimum = true};
 constexpr NumberRange kNotNegative{.minimum = 0};

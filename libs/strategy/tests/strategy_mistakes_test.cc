@@ -53,7 +53,7 @@ TEST(StrategyParser, WrongTypesAndRangesSayWhatWouldBeRight) {
   expect_said(
       {
           {"epochs: 20", "epochs: ten",
-           "line 18: training.epochs: must be a whole number from 1 to 1000000, not \"ten\""},
+           "line 18: training.epochs: must be a whole number from 1 to 100000, not \"ten\""},
           {"epochs: 20", "epochs: 20.0", "training.epochs: must be a whole number"},
           {"epochs: 20", "epochs: \"20\"", "not the text \"20\""},
           {"epochs: 20", "epochs: 0", "training.epochs: must be a whole number from 1"},
