@@ -32,13 +32,13 @@ std::int64_t CheckpointSweeper::sweep() {
 Result<std::int64_t> CheckpointSweeper::sweep(const OperationId& id) {
   TRY_ASSIGN(const std::vector<CheckpointRef> refs, checkpoints_.list(id));
   // Another server's operation, or one of a restored database: not ours to judge.
-  if (const auto row = operations_.get(id); !row.ok()) {
-    if (row.error().code == ErrorCode::kNotFound) return 0;
-    return row.error();
-  }
+  const auto row = operations_.get(id);
+  if (!row.ok() && row.error().code == ErrorCode::kNotFound) return 0;
+  if (!row.ok()) return row.error();
   TRY_ASSIGN(const auto keep, operations_.keep(id));
-  const auto in_use = [&keep](CheckpointRef ref) {
-    return std::find(keep.refs.begin(), keep.refs.end(), ref) != keep.refs.end() ||
+  // A later attempt than the one we read has begun meanwhile.
+  const auto in_use = [&keep, attempt = row->attempt](CheckpointRef ref) {
+    return ref.attempt > attempt || std::find(keep.refs.begin(), keep.refs.end(), ref) != keep.refs.end() ||
            (keep.whole_attempt && ref.attempt >= *keep.whole_attempt);
   };
   std::int64_t removed = 0;

@@ -7,6 +7,12 @@ namespace {
 
 constexpr std::int64_t kWaitingPerPass = 100;
 
+constexpr int kMostRefusals = 5;
+
+bool is_busy_or_away(const Error& error) {
+  return error.code == ErrorCode::kConflict || error.code == ErrorCode::kUnavailable;
+}
+
 bool is_final(const Error& verdict) {
   return verdict.code == ErrorCode::kCheckpointNotFound || verdict.code == ErrorCode::kCheckpointCorrupted;
 }
@@ -44,10 +50,20 @@ Result<Dispatched> Dispatcher::dispatch(const storage::Waiting& waiting) {
     }
     if (is_final(sent.error())) return end_attempt(waiting, sent.error());
     if (sent.error().code == ErrorCode::kUnavailable) workers_.mark_unreachable(worker.worker_id);
+    const bool has_trouble = !is_busy_or_away(sent.error());
     log(LogLevel::kInfo, "a worker did not take an operation",
         {{"operation", waiting.id.value}, {"worker", worker.worker_id}, {"error", sent.error().describe()}});
+    if (has_trouble && has_been_refused_too_often(waiting)) return end_attempt(waiting, sent.error());
   }
   return Dispatched::kQueued;
+}
+
+bool Dispatcher::has_been_refused_too_often(const storage::Waiting& waiting) {
+  auto refusals = refusals_.lock();
+  const auto key = std::pair(waiting.id, waiting.attempt);
+  if (++(*refusals)[key] < kMostRefusals) return false;
+  refusals->erase(key);
+  return true;
 }
 
 Result<void> Dispatcher::send(const api::WorkerInfo& worker, const storage::Waiting& waiting) {

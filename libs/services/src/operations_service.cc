@@ -10,6 +10,11 @@ Result<storage::Fence> fence_of(std::int64_t attempt, const std::string& worker_
   return storage::Fence{attempt, std::move(worker)};
 }
 
+bool is_store_trouble(const Error& error) {
+  return error.code == ErrorCode::kIo || error.code == ErrorCode::kUnavailable ||
+         error.code == ErrorCode::kInternal;
+}
+
 void log_change(std::string_view what, const api::Operation& operation) {
   log(LogLevel::kInfo, what,
       {{"operation", operation.operation_id},
@@ -89,8 +94,11 @@ Result<api::Operation> OperationsService::cancel(const OperationId& id, const st
   return operation;
 }
 
-// Only makes it faster, and nobody waits for it: a frozen worker takes seconds not to answer.
+// Only makes it faster, and nobody waits for it: a frozen worker takes seconds not to answer. By the time
+// this runs the operation may have ended and been resumed: the next attempt was not cancelled.
 void OperationsService::tell_worker_to_cancel(const api::Operation& operation) {
+  const auto now = operations_.get({operation.operation_id});
+  if (!now.ok() || now->attempt != operation.attempt || is_finished(now->status)) return;
   const auto worker_id = WorkerId::parse(operation.worker_id.value_or(""));
   if (!worker_id.ok()) return;
   const auto worker = workers_.get(*worker_id);
@@ -178,8 +186,12 @@ Result<api::ClaimAnswer> OperationsService::claim(const OperationId& id, const a
 Result<api::HeartbeatAnswer> OperationsService::heartbeat(const OperationId& id,
                                                           const api::HeartbeatRequest& request) {
   TRY(WorkerId::parse(request.worker_id));
-  TRY_ASSIGN(const storage::HeartbeatOutcome outcome, operations_.heartbeat(id, request));
-  return api::HeartbeatAnswer{.cancel = outcome.cancel_requested, .version = outcome.version};
+  const auto outcome = operations_.heartbeat(id, request);
+  if (!outcome.ok()) {
+    if (is_store_trouble(outcome.error())) store_trouble_ = true;
+    return outcome.error();
+  }
+  return api::HeartbeatAnswer{.cancel = outcome->cancel_requested, .version = outcome->version};
 }
 
 Result<api::CommitCheckpointAnswer> OperationsService::commit_checkpoint(

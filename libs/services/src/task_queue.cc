@@ -11,6 +11,10 @@ TaskQueue::TaskQueue(std::string name, std::size_t threads, std::size_t most_wai
 
 TaskQueue::~TaskQueue() { stop(); }
 
+void TaskQueue::drop_waiting() {
+  state_.update([](State& state) { state.waiting.clear(); });
+}
+
 void TaskQueue::stop() {
   state_.update([](State& state) { state.stopping = true; });
   threads_.clear();

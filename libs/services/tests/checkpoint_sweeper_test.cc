@@ -67,6 +67,14 @@ TEST(CheckpointSweeper, RemovesAnEarlierAttemptsLeftoversWhileALaterOneRuns) {
   EXPECT_THAT(bench.stored(), ElementsAre(CheckpointRef{1, 0}, CheckpointRef{2, 6}));
 }
 
+TEST(CheckpointSweeper, LeavesAnAttemptAloneThatIsLaterThanTheRowItRead) {
+  Bench bench;
+  bench.commit(0, std::nullopt);
+  ASSERT_THAT(bench.operations->fail(bench.id, bench.fence, "boom"), IsOk());
+  bench.put(bench.id, {2, 1});  // a resume and its worker were quicker than the sweep
+  EXPECT_EQ(bench.sweeper.sweep(), 0);
+}
+
 TEST(CheckpointSweeper, LeavesOperationsThatAreNotItsOwnAlone) {
   Bench bench;
   bench.put({"op_of_another_server"}, {1, 0});

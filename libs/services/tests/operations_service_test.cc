@@ -102,6 +102,48 @@ TEST(OperationsService, AWorkersVerdictEndsTheAttemptAndReachesTheClient) {
   EXPECT_EQ(after->error_message, "Both checkpoints are damaged.");
 }
 
+TEST(OperationsService, AnAttemptThatWorkersKeepFailingToReadIsNotDispatchedForEver) {
+  TestBench bench;
+  bench.connect_worker();
+  bench.run_until_failed();
+  for (int i = 0; i < 5; ++i) bench.gateway.will_answer({ErrorCode::kIo, "Permission denied."});
+  ASSERT_THAT(bench.resume(), IsOk()) << "it waits for a better worker";
+  EXPECT_EQ(bench.workers.available().size(), 1u) << "the worker can take other work";
+  for (int i = 0; i < 3; ++i) bench.dispatcher.dispatch_waiting();
+  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kFailed);
+  EXPECT_EQ(bench.service.get(bench.id)->error_message, "Permission denied.");
+}
+
+TEST(OperationsService, ALateCancelCallDoesNotStopTheNextAttempt) {
+  TestBench bench;
+  bench.connect_worker();
+  bench.claim();
+  bench.commit(1, 0, std::nullopt);
+  Synchronized<bool> held(true);
+  ASSERT_TRUE(bench.dispatches.post([&held] {  // the queue is busy while the cancel's call waits in it
+    held.wait(
+        10s, [](bool& holding) { return !holding; }, [](bool&, bool) {});
+  }));
+  ASSERT_THAT(bench.service.cancel(bench.id, "enough", {}), IsOk());
+  ASSERT_THAT(bench.service.stopped(bench.id, {1, "worker-1", api::StopReason::kCancelled}), IsOk());
+  ASSERT_THAT(bench.service.try_resume(bench.id, false, {}, std::nullopt), IsOk());
+  bench.claim(2);
+  held.update([](bool& holding) { holding = false; });
+  bench.dispatches.stop();
+  EXPECT_THAT(bench.gateway.calls(), IsEmpty());
+}
+
+TEST(OperationsService, AHeartbeatThatTheStoreCanNotTakeIsNoSilence) {
+  TestBench bench;
+  bench.claim();
+  EXPECT_FALSE(bench.service.take_store_trouble());
+  EXPECT_THAT(bench.service.heartbeat(bench.id, {.attempt = 7, .worker_id = "worker-1"}),
+              FailsWith(ErrorCode::kStale));
+  EXPECT_FALSE(bench.service.take_store_trouble()) << "a refusal is an answer of a healthy store";
+}
+
 TEST(OperationsService, ARefusedResumeAsksNoWorker) {
   TestBench bench;
   bench.connect_worker();

@@ -2,6 +2,9 @@
 // twice is harmless, because only one claim of an attempt succeeds. Safe to call from any thread.
 #pragma once
 
+#include <map>
+#include <utility>
+
 #include "ktrdr/core/synchronized.h"
 #include "ktrdr/services/worker_gateway.h"
 #include "ktrdr/services/worker_registry.h"
@@ -27,9 +30,13 @@ class Dispatcher {
   Result<void> send(const api::WorkerInfo& worker, const storage::Waiting& waiting);
   Result<Dispatched> end_attempt(const storage::Waiting& waiting, const Error& verdict);
 
+  bool has_been_refused_too_often(const storage::Waiting& waiting);
+
   storage::OperationsRepository& operations_;
   WorkerRegistry& workers_;
   WorkerGateway& gateway_;
+  // How often workers had trouble of their own with an attempt; nothing is dispatched for ever.
+  Synchronized<std::map<std::pair<OperationId, Attempt>, int>> refusals_;
 };
 
 }  // namespace ktrdr::services

@@ -3,6 +3,7 @@
 // waking whoever waits for an end, deleting files after their rows. Safe to call from any thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <vector>
@@ -73,6 +74,9 @@ class OperationsService {
 
   // ---- for the supervisor ----
 
+  // Whether a heartbeat came since the last call that the store could not take: no silence of its worker.
+  bool take_store_trouble() { return store_trouble_.exchange(false); }
+
   Result<void> end_orphan(const storage::Pulse& silent, const std::string& message);
 
  private:
@@ -95,6 +99,7 @@ class OperationsService {
   Dispatcher& dispatcher_;
   TaskQueue& dispatches_;
   Synchronized<Waiters> waiters_;
+  std::atomic<bool> store_trouble_ = false;
 };
 
 }  // namespace ktrdr::services

@@ -23,6 +23,8 @@ class TaskQueue {
   // From any thread. False: the queue is full and the task was not taken.
   [[nodiscard]] bool post(Task task);
 
+  void drop_waiting();
+
   // Takes no more, runs what waits, and returns when the threads have ended. Called by the owner; may be
   // called twice.
   void stop();
