@@ -11,6 +11,8 @@
 #include "ktrdr/server/data_folder.h"
 #include "ktrdr/services/checkpoint_sweeper.h"
 #include "ktrdr/services/lease_watch.h"
+#include "ktrdr/services/periodic_task.h"
+#include "ktrdr/services/task_queue.h"
 #include "ktrdr/storage/sqlite_repository.h"
 #include "local_workers.h"
 #include "routes.h"
@@ -29,6 +31,10 @@ constexpr Duration kShortestLease = std::chrono::milliseconds(500);
 constexpr int kMostLocalWorkers = 64;
 constexpr std::size_t kDispatchThreads = 4;
 constexpr std::size_t kMostWaitingDispatches = 1000;
+constexpr std::size_t kStartThreads = 2;
+constexpr std::size_t kMostWaitingStarts = 100;
+constexpr std::size_t kLargestBody = std::size_t{64}
+                                     << 20;  // the history of the longest training that is allowed
 
 Result<void> check(const ServeOptions& options) {
   if (options.lease < kShortestLease) {
@@ -89,6 +95,7 @@ struct ControlPlane::Parts {
         registry(clock, heartbeat_interval),
         dispatcher(*operations_repository, registry, gateway),
         dispatches("resumes", kDispatchThreads, kMostWaitingDispatches),
+        starts("starts", kStartThreads, kMostWaitingStarts),
         operations(clock, *operations_repository, checkpoint_store, registry, gateway, dispatcher,
                    dispatches),
         trainings(clock, *operations_repository, registry,
@@ -100,11 +107,18 @@ struct ControlPlane::Parts {
         routes{.clock = clock,
                .operations = operations,
                .trainings = trainings,
+               .starts = starts,
                .workers = registry,
                .wake_dispatcher = [this] { dispatch_loop->wake(); },
                .checkpoints_root = folder.checkpoints(),
                .heartbeat_interval = heartbeat_interval,
                .may_name_data_dir = options.require_token} {}
+
+  ~Parts() {
+    http_server.reset();  // before anything that its handlers use
+    dispatches.stop();
+    starts.stop();
+  }
 
   void watch_leases();
   void housekeeping();
@@ -123,6 +137,7 @@ struct ControlPlane::Parts {
   services::WorkerRegistry registry;
   services::Dispatcher dispatcher;
   services::TaskQueue dispatches;
+  services::TaskQueue starts;  // reading market data takes its time; heartbeats must not wait behind it
   services::OperationsService operations;
   services::TrainingsService trainings;
   services::LeaseWatch lease_watch;
@@ -156,7 +171,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
              http::Server::start({.address = options.address,
                                   .port = options.port,
                                   .token = options.require_token ? std::optional(token) : std::nullopt,
-                                  .extra_allowed_hosts = options.allowed_hosts},
+                                  .extra_allowed_hosts = options.allowed_hosts,
+                                  .limits = {.body_bytes = kLargestBody}},
                                  make_router(parts->routes)));
   parts->url = "http://" + reachable(options.address) + ":" + std::to_string(parts->http_server->port());
   TRY(replace_file_durably(folder.server_url(),
@@ -183,6 +199,8 @@ void ControlPlane::Parts::start_local_workers() {
 }
 
 void ControlPlane::Parts::watch_leases() {
+  // While the store takes no heartbeats, a row that stands still says nothing about its worker.
+  if (operations.take_store_trouble()) return lease_watch.forget();
   const auto pulses = operations_repository->pulses();
   if (!pulses.ok()) {
     lease_watch.forget();  // what we could not see, we did not watch
@@ -192,6 +210,7 @@ void ControlPlane::Parts::watch_leases() {
   for (const storage::Pulse& silent : lease_watch.observe(*pulses, clock.monotonic())) {
     if (const auto ended = operations.end_orphan(silent, services::lease_lapsed_message(silent, lease));
         !ended.ok()) {
+      lease_watch.forget();
       log(LogLevel::kWarning, "a lapsed lease could not be ended",
           {{"operation", silent.id.value}, {"error", ended.error().describe()}});
     }
@@ -229,7 +248,9 @@ void ControlPlane::stop() {
   parts_->stop_idle_workers();
   parts_->http_server->stop();
   parts_->http_server.reset();
+  parts_->dispatches.drop_waiting();  // what they hold is in the rows
   parts_->dispatches.stop();
+  parts_->starts.stop();
   for (auto* loop :
        {&parts_->dispatch_loop, &parts_->lease_loop, &parts_->waiters_loop, &parts_->housekeeping_loop}) {
     loop->reset();

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "ktrdr/core/log.h"
 #include "ktrdr/training/pinned_environment.h"
@@ -19,11 +20,14 @@ constexpr Duration kLongestBackoff = std::chrono::seconds(30);
 constexpr Duration kLivedLongEnough = std::chrono::seconds(10);
 constexpr int kLockDescriptorInChild = 3;
 
-// Ours, and what pins the results of a training: given from outside, it spares the worker a second start.
+// Ours but for the variables that lead the command line to a server (they may name another one), and what
+// pins the results of a training: given from outside, it spares the worker a second start.
 std::vector<std::string> worker_environment() {
   std::vector<std::string> variables;
   for (const auto& [name, value] : training::pinned_environment()) variables.push_back(name + "=" + value);
-  for (char** entry = environ; *entry != nullptr; ++entry) variables.emplace_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!std::string_view(*entry).starts_with("KTRDR_")) variables.emplace_back(*entry);
+  }
   return variables;
 }
 

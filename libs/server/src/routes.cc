@@ -35,6 +35,16 @@ Response start_training(RouteContext& context, const Request& request) {
   return answer(started);
 }
 
+void start_training_on_its_queue(RouteContext& context, const Request& request, http::Responder responder) {
+  auto parked = std::make_shared<http::Responder>(std::move(responder));
+  const bool posted =
+      context.starts.post([&context, request, parked] { parked->respond(start_training(context, request)); });
+  if (!posted) {
+    parked->respond(
+        http::error_response(Error(ErrorCode::kUnavailable, "Too many starts are waiting; try again soon.")));
+  }
+}
+
 Result<api::TrainingResult> finished_training(RouteContext& context, const OperationId& id) {
   TRY_ASSIGN(const api::Operation operation, context.operations.get(id));
   if (operation.status != api::OperationStatus::kCompleted || !operation.result_summary) {
@@ -230,9 +240,26 @@ Result<api::MessageResponse> delete_checkpoint(RouteContext& context, const Oper
 
 // ---- workers ----
 
+// The server calls a worker only where it registered from, so a registration can't point it at somebody else.
+Result<void> check_endpoint(const std::string& endpoint_url, const std::string& remote_address) {
+  constexpr std::string_view kScheme = "http://";
+  const std::string_view rest =
+      std::string_view(endpoint_url).substr(std::min(kScheme.size(), endpoint_url.size()));
+  std::string_view host = rest.substr(0, rest.rfind(':'));
+  if (host.size() >= 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  const auto is_loopback = [](std::string_view address) {
+    return address.starts_with("127.") || address == "::1";
+  };
+  if (host == remote_address || (is_loopback(host) && is_loopback(remote_address))) return {};
+  return Error(ErrorCode::kForbidden,
+               "'endpoint_url' must name the address that this registration comes from; start the worker "
+               "with --address.");
+}
+
 Response register_worker(RouteContext& context, const Request& request) {
   const auto add = [&]() -> Result<api::WorkerInfo> {
     TRY_ASSIGN(const auto registration, api::from_json<api::WorkerRegistration>(request.body));
+    TRY(check_endpoint(registration.endpoint_url, request.remote_address));
     return context.workers.add(registration);
   };
   const auto added = add();
@@ -267,7 +294,9 @@ http::Router make_router(RouteContext& c) {
       {Method::kGet, api + "/health", Access::kPublic, [&c](const Request&) { return health(c); }},
 
       {Method::kPost, api + "/trainings/start", Access::kToken,
-       [&c](const Request& r) { return start_training(c, r); }},
+       [&c](const Request& r, http::Responder responder) {
+         start_training_on_its_queue(c, r, std::move(responder));
+       }},
       {Method::kGet, api + "/trainings/{operation_id}/performance", Access::kToken,
        for_operation<api::PerformanceResponse>([&c](const OperationId& id) { return performance(c, id); })},
 

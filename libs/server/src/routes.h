@@ -7,7 +7,7 @@
 #include "ktrdr/http/router.h"
 #include "ktrdr/services/dispatcher.h"
 #include "ktrdr/services/operations_service.h"
-#include "ktrdr/services/periodic_task.h"
+#include "ktrdr/services/task_queue.h"
 #include "ktrdr/services/trainings_service.h"
 #include "ktrdr/services/worker_registry.h"
 
@@ -18,6 +18,7 @@ struct RouteContext {
   Clock& clock;
   services::OperationsService& operations;
   services::TrainingsService& trainings;
+  services::TaskQueue& starts;
   services::WorkerRegistry& workers;
   std::function<void()> wake_dispatcher;
   std::filesystem::path checkpoints_root;
