@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 
 #include "ktrdr/core/log.h"
 #include "ktrdr/core/termination.h"
@@ -14,7 +15,8 @@ namespace {
 
 using namespace ktrdr;
 
-constexpr Duration kShutdownWithin = std::chrono::seconds(25);
+constexpr Duration kShutdownWithin =
+    std::chrono::seconds(22);  // 25 s with the last calls of the other threads
 
 struct Arguments {
   worker::WorkerOptions options;
@@ -66,8 +68,13 @@ int run(Arguments& arguments) {
   log(LogLevel::kInfo, "worker is ready",
       {{"pid", std::to_string(getpid())}, {"port", std::to_string((*process)->port())}});
   wait_for_the_end(termination, **process);
-  const bool handed_back = (*process)->shut_down(kShutdownWithin);
-  return handed_back ? arguments.requeue_exit : 0;
+  const worker::ShutDown ended = (*process)->shut_down(kShutdownWithin);
+  const int code = ended == worker::ShutDown::kIdle ? 0 : arguments.requeue_exit;
+  if (ended == worker::ShutDown::kOutOfTime) {
+    log(LogLevel::kError, "the training did not stop in time; its last checkpoint is what counts");
+    std::_Exit(code);
+  }
+  return code;
 }
 
 }  // namespace

@@ -65,6 +65,7 @@ CheckpointRef CheckpointWriter::enqueue(const training::TrainingSnapshot& snapsh
   state_.update([&](State& state) {
     CHECK(!state.job, "the trainer saves only when the writer is idle");
     ref = {lineage_.attempt, state.next_sequence++};
+    state.failed.clear();  // nobody asks for an earlier one any more
     state.job = Job{&snapshot, type, ref};
   });
   return ref;
@@ -209,18 +210,18 @@ void CheckpointWriter::acknowledge(const api::CommitCheckpointAnswer& answer) {
 // A refusal is final. kStale means that somebody else owns the operation; our object then stays for the
 // sweep, because the refusal may be the answer to a repeat of a commit that counted once.
 void CheckpointWriter::refuse(const Error& error) {
+  if (error.code == ErrorCode::kStale) stop_.request(training::StopRequest::kAbandon);
   CheckpointRef refused;
   state_.update([&](State& state) {
     refused = state.sending->commit.checkpoint.ref;
     state.sending.reset();
     state.abandoned = state.abandoned || error.code == ErrorCode::kStale;
   });
-  if (error.code == ErrorCode::kStale) stop_.request(training::StopRequest::kAbandon);
   fail(refused, error);
 }
 
 void CheckpointWriter::fail(CheckpointRef ref, Error error) {
-  if (error.code != ErrorCode::kStale) report_.warn("A checkpoint was not saved: " + error.describe());
+  if (error.code != ErrorCode::kStale) report_.warn("A checkpoint was not saved: " + error.message);
   state_.update([&](State& state) { state.failed.emplace(ref, std::move(error)); });
 }
 

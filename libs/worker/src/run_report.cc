@@ -7,6 +7,9 @@
 namespace ktrdr::worker {
 namespace {
 
+constexpr std::size_t kMostEpochsAtOnce = 1000;
+constexpr std::size_t kMostWarningsAtOnce = 100;
+
 template <class T>
 void remove_front(std::vector<T>& list, const std::vector<T>& sent) {
   // New entries are appended only, so what was sent is still the beginning.
@@ -36,7 +39,18 @@ void RunReport::warn(std::string warning) {
   state_.lock()->warnings.push_back(std::move(warning));
 }
 
-RunReport::Unsent RunReport::unsent() { return *state_.lock(); }
+// A bounded piece from the front: what a request can carry, however long the server was away.
+RunReport::Unsent RunReport::unsent() {
+  Unsent copy = *state_.lock();
+  copy.epochs.resize(std::min(copy.epochs.size(), kMostEpochsAtOnce));
+  copy.warnings.resize(std::min(copy.warnings.size(), kMostWarningsAtOnce));
+  return copy;
+}
+
+bool RunReport::is_all_sent() {
+  const auto state = *state_.lock();
+  return state.epochs.empty() && state.warnings.empty();
+}
 
 void RunReport::acknowledge(const Unsent& sent) {
   auto state = state_.lock();

@@ -31,6 +31,7 @@ class RunReport final : public training::TrainingObserver {
   };
   Unsent unsent();
   void acknowledge(const Unsent& sent);
+  bool is_all_sent();
 
  private:
   Synchronized<Unsent> state_;

@@ -10,6 +10,11 @@ constexpr const char* kNowhere = "http://127.0.0.1:1";
 
 }  // namespace
 
+bool is_about_the_way(const Error& error) {
+  return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kUnauthorized ||
+         error.code == ErrorCode::kForbidden;
+}
+
 ServerLink::ServerLink(client::AddressOptions options, client::Environment environment)
     : options_(std::move(options)), environment_(std::move(environment)) {}
 
@@ -35,11 +40,11 @@ bool may_be_answered_later(const Error& error) {
     case ErrorCode::kUnavailable:
     case ErrorCode::kIo:
     case ErrorCode::kInternal:
-    case ErrorCode::kUnauthorized:
-      return true;  // a new token in the data folder is found by the next look-up
+    case ErrorCode::kUnauthorized:  // a new token is found by the next look-up
+    case ErrorCode::kForbidden:     // and a host name may be allowed again
+      return true;
     case ErrorCode::kInvalidArgument:
     case ErrorCode::kUnsupported:
-    case ErrorCode::kForbidden:
     case ErrorCode::kNotFound:
     case ErrorCode::kCheckpointNotFound:
     case ErrorCode::kCheckpointCorrupted:

@@ -15,6 +15,7 @@ using training::TrainingOutcome;
 
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
 constexpr Duration kLongestBackoff = std::chrono::seconds(2);
+constexpr int kMostPieces = 200;
 constexpr auto kNever = std::numeric_limits<Duration::rep>::max();
 
 api::Progress finished(api::Progress progress) {
@@ -30,6 +31,7 @@ TrainingRun::TrainingRun(WorkerParts parts, Assignment assignment, std::function
       operation_(assignment_.operation),
       on_end_(std::move(on_end)),
       report_(assignment_.progress),
+      save_until_ms_(kNever),
       give_up_at_ms_(kNever),
       heartbeat_thread_([this] { heartbeats(); }),
       training_thread_([this] { run(); }) {}
@@ -39,9 +41,10 @@ TrainingRun::~TrainingRun() {
   if (heartbeat_thread_.joinable()) heartbeat_thread_.join();
 }
 
-void TrainingRun::shut_down(Duration give_up_at) {
+void TrainingRun::shut_down(Duration save_until, Duration give_up_at) {
+  save_until_ms_ = save_until.count();
   give_up_at_ms_ = give_up_at.count();
-  if (auto writer = live_writer_.lock(); *writer != nullptr) (*writer)->give_up_at(give_up_at);
+  if (auto writer = live_writer_.lock(); *writer != nullptr) (*writer)->give_up_at(save_until);
   stop_.request(StopRequest::kShutdown);
 }
 
@@ -78,7 +81,7 @@ void TrainingRun::train() {
                         assignment_.next_sequence, orchestrator->identity(),
                         assignment_.request.strategy_yaml});
   *live_writer_.lock() = writer_.get();
-  if (give_up_at_ms_ != kNever) writer_->give_up_at(Duration(give_up_at_ms_.load()));
+  if (save_until_ms_ != kNever) writer_->give_up_at(Duration(save_until_ms_.load()));
   if (stop_.requested() == StopRequest::kAbandon) writer_->abandon();
 
   auto result = orchestrator->run(*writer_, stop_, std::move(assignment_.resume));
@@ -99,6 +102,7 @@ void TrainingRun::complete(training::FinishedTraining finished_training) {
   if (!published.ok()) return report_failed(Error(published.error()).while_doing("publishing the model"));
   finished_training.result.model_path = published->path.string();
   finished_training.result.model_sha256 = published->model_sha256;
+  tell_what_is_unsent();
   const auto unsent = report_.unsent();
   const api::CompleteRequest request{.attempt = assignment_.attempt,
                                      .worker_id = assignment_.worker.value,
@@ -118,6 +122,7 @@ void TrainingRun::report_stopped(const TrainingOutcome& outcome) {
     warning = "The last checkpoint could not be saved (" + outcome.save_error->describe() + "); " +
               (older ? "the newest one is " + older->to_string() + "." : "there is none.");
   }
+  tell_what_is_unsent();
   const auto unsent = report_.unsent();
   const bool cancelled = outcome.stop == StopRequest::kCancel;
   const api::StoppedRequest request{
@@ -133,6 +138,7 @@ void TrainingRun::report_stopped(const TrainingOutcome& outcome) {
 
 void TrainingRun::report_failed(const Error& error) {
   log(LogLevel::kError, "training failed", {{"operation", operation_.value}, {"error", error.describe()}});
+  tell_what_is_unsent();
   const api::FailRequest request{assignment_.attempt, assignment_.worker.value, error.describe()};
   static_cast<void>(tell("fail", [&](client::ApiClient& api) { return api.fail(operation_, request); }));
 }
@@ -172,8 +178,17 @@ void TrainingRun::heartbeats() {
   } while (!ended());
 }
 
-// Silence never stops a training, only a refusal does.
-void TrainingRun::heartbeat() {
+// The last word carries one piece of what is unsent, like every request; what is more goes ahead of it. With
+// the server away it stays unsent, and only lines for people are lost: the model's own history is complete.
+void TrainingRun::tell_what_is_unsent() {
+  for (int pieces = 0; pieces < kMostPieces && !report_.is_all_sent() && !has_given_up(); ++pieces) {
+    if (!heartbeat()) return;
+  }
+}
+
+// Silence never stops a training, only a refusal does. False: the server did not take it.
+bool TrainingRun::heartbeat() {
+  const std::lock_guard turn(heartbeat_turn_);
   const auto unsent = report_.unsent();
   const api::HeartbeatRequest beat{.attempt = assignment_.attempt,
                                    .worker_id = assignment_.worker.value,
@@ -186,11 +201,12 @@ void TrainingRun::heartbeat() {
   if (answer.ok()) {
     report_.acknowledge(unsent);
     if (answer->cancel) cancel();
-    return;
+    return true;
   }
-  if (answer.error().code != ErrorCode::kStale) return;
+  if (answer.error().code != ErrorCode::kStale) return false;
   stop_.request(StopRequest::kAbandon);
   if (auto writer = live_writer_.lock(); *writer != nullptr) (*writer)->abandon();
+  return false;
 }
 
 }  // namespace ktrdr::worker

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -35,7 +36,8 @@ class TrainingRun {
 
   const OperationId& operation() const { return operation_; }
   void cancel() { stop_.request(training::StopRequest::kCancel); }
-  void shut_down(Duration give_up_at);
+  // Saving gives up at `save_until`, telling the server at `give_up_at`.
+  void shut_down(Duration save_until, Duration give_up_at);
   bool ended() const { return ended_; }
   // False: it has not ended within `timeout`.
   bool wait_until_ended(Duration timeout);
@@ -47,7 +49,8 @@ class TrainingRun {
   void report_stopped(const training::TrainingOutcome& outcome);
   void report_failed(const Error& error);
   void heartbeats();
-  void heartbeat();
+  bool heartbeat();
+  void tell_what_is_unsent();
 
   // Asks until there is an answer that counts; gives up when abandoned, or at the deadline of a shutdown.
   template <class Ask>
@@ -60,7 +63,7 @@ class TrainingRun {
   const std::function<void()> on_end_;
   RunReport report_;
   training::StopSignal stop_;
-  std::atomic<Duration::rep> give_up_at_ms_;
+  std::atomic<Duration::rep> save_until_ms_, give_up_at_ms_;
   std::unique_ptr<CheckpointWriter> writer_;  // from the moment the model is there
   Synchronized<CheckpointWriter*> live_writer_;
   struct Life {
@@ -68,6 +71,7 @@ class TrainingRun {
   };
   Synchronized<Life> life_;
   std::atomic<bool> ended_ = false;
+  std::mutex heartbeat_turn_;  // two heartbeats at once would acknowledge the same lines twice
   std::jthread heartbeat_thread_, training_thread_;
 };
 

@@ -1,12 +1,17 @@
 #include "ktrdr/worker/training_worker.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "ktrdr/core/log.h"
 #include "training_run.h"
 
 namespace ktrdr::worker {
 namespace {
 
-constexpr int kClaimAgain = 2;
+constexpr Duration kLastWord = std::chrono::seconds(8);  // of a shutdown's time, for telling the server
+constexpr Duration kFirstPause = std::chrono::milliseconds(100);
+constexpr Duration kLongestPause = std::chrono::seconds(2);
 
 Error busy(std::string_view why) {
   return {ErrorCode::kConflict, "This worker " + std::string(why) + "; another one must take the operation."};
@@ -36,6 +41,20 @@ Result<api::TrainingStartedResponse> TrainingWorker::resume(const api::TrainingR
   return take(request.operation_id, request.attempt);
 }
 
+// A claim and a rewind that were applied but not answered would leave the operation with an owner that does
+// not know of it, so they are asked until there is a verdict; the same request again gets the same answer.
+template <class Ask>
+auto TrainingWorker::ask_until_answered(Ask ask) -> decltype(ask(std::declval<client::ApiClient&>())) {
+  for (Duration pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
+    auto answer = parts_.server.once(ask);
+    if (answer.ok() || !may_be_answered_later(answer.error())) return answer;
+    const bool ending = state_.wait(
+        pause, [](State& state) { return state.shutting_down; },
+        [](State& state, bool) { return state.shutting_down; });
+    if (ending) return answer;
+  }
+}
+
 // One at a time: whoever sets `taking` first decides, everybody else is told that the worker is busy.
 Result<api::TrainingStartedResponse> TrainingWorker::take(const std::string& operation_id,
                                                           std::optional<Attempt> attempt) {
@@ -47,9 +66,8 @@ Result<api::TrainingStartedResponse> TrainingWorker::take(const std::string& ope
     state->taking = true;
     state->run.reset();
   }
-  auto started = claim_and_train(id, attempt);
-  state_.lock()->taking = false;
-  return started;
+  const TakingEnds end_of_taking{state_};  // also when memory or threads run out
+  return claim_and_train(id, attempt);
 }
 
 Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const OperationId& id,
@@ -61,7 +79,9 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
   }
   TRY_ASSIGN(Restored restored,
              restore_from_checkpoint(job));  // before the claim: a verdict must leave the row alone
-  TRY_ASSIGN(const api::ClaimAnswer claimed, claim(id, job.attempt));
+  const api::ClaimRequest claim{job.attempt, identity_.id.value, identity_.name};
+  TRY_ASSIGN(const api::ClaimAnswer claimed,
+             ask_until_answered([&](client::ApiClient& api) { return api.claim(id, claim); }));
 
   Assignment assignment{.operation = id,
                         .attempt = job.attempt,
@@ -73,7 +93,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
                         .progress = std::move(job.progress),
                         .resume = std::move(restored.context)};
   if (restored.rewind) {  // rule 9
-    TRY(parts_.server.once([&](client::ApiClient& api) { return api.rewind(id, *restored.rewind); }));
+    TRY(ask_until_answered([&](client::ApiClient& api) { return api.rewind(id, *restored.rewind); }));
     assignment.current_checkpoint = restored.from;
   }
   std::optional<std::int64_t> resumed_from;
@@ -84,19 +104,6 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
        {"checkpoint", restored.from ? restored.from->to_string() : "-"}});
   state_.lock()->run = std::make_shared<TrainingRun>(parts_, std::move(assignment), on_idle_);
   return api::TrainingStartedResponse{.operation_id = id.value, .resumed_from_epoch = resumed_from};
-}
-
-// The same claim again gets the same answer, so a lost answer does not leave the operation with an owner that
-// does not know of it.
-Result<api::ClaimAnswer> TrainingWorker::claim(const OperationId& id, Attempt attempt) const {
-  const api::ClaimRequest request{attempt, identity_.id.value, identity_.name};
-  const auto ask = [&](client::ApiClient& api) { return api.claim(id, request); };
-  auto claimed = parts_.server.once(ask);
-  for (int again = 0; again < kClaimAgain && !claimed.ok() && may_be_answered_later(claimed.error());
-       ++again) {
-    claimed = parts_.server.once(ask);
-  }
-  return claimed;
 }
 
 // The newest checkpoint that is whole. Nothing when the operation has none yet.
@@ -117,9 +124,8 @@ Result<TrainingWorker::Restored> TrainingWorker::restore_from_checkpoint(const a
       }
       return restored;
     }
-    if (context.error().code == ErrorCode::kIo) {
-      return Error(ErrorCode::kUnavailable,
-                   "The checkpoint storage can't be read here: " + context.error().describe());
+    if (context.error().code == ErrorCode::kIo) {  // no verdict: another worker may be able to read it
+      return Error(context.error()).while_doing("reading checkpoint " + checkpoint.ref.to_string());
     }
     log(LogLevel::kWarning, "a checkpoint can't be used",
         {{"operation", job.operation_id},
@@ -137,7 +143,7 @@ bool TrainingWorker::cancel(const OperationId& operation) {
   return true;
 }
 
-bool TrainingWorker::shut_down(Duration at_most) {
+ShutDown TrainingWorker::shut_down(Duration at_most) {
   const Duration deadline = parts_.clock.monotonic() + at_most;
   // An operation that is being claimed right now is waited for, so that it is handed back too.
   state_.update([](State& state) { state.shutting_down = true; });
@@ -146,10 +152,10 @@ bool TrainingWorker::shut_down(Duration at_most) {
         std::chrono::milliseconds(20), [](State& state) { return !state.taking; }, [](State&, bool) {});
   }
   std::shared_ptr<TrainingRun> run = state_.lock()->run;
-  if (!run || run->ended()) return false;
-  run->shut_down(deadline);
-  if (!run->wait_until_ended(at_most)) log(LogLevel::kError, "the training did not stop in time");
-  return true;
+  if (!run || run->ended()) return ShutDown::kIdle;
+  run->shut_down(deadline - std::min(kLastWord, at_most / 3), deadline);
+  const Duration left = std::max(Duration(0), deadline - parts_.clock.monotonic());
+  return run->wait_until_ended(left) ? ShutDown::kHandedBack : ShutDown::kOutOfTime;
 }
 
 std::optional<OperationId> TrainingWorker::current_operation() const {

@@ -52,7 +52,7 @@ WorkerProcess::~WorkerProcess() {
   if (registration_thread_.joinable()) registration_thread_.join();
 }
 
-bool WorkerProcess::shut_down(Duration at_most) { return worker_.shut_down(at_most); }
+ShutDown WorkerProcess::shut_down(Duration at_most) { return worker_.shut_down(at_most); }
 
 void WorkerProcess::sign_of_life_loop() {
   pthread_setname_np(pthread_self(), "registration");

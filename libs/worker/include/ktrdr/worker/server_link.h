@@ -11,6 +11,9 @@
 
 namespace ktrdr::worker {
 
+// The server can't be reached, or not with what we know of it: address and token are looked up anew.
+bool is_about_the_way(const Error& error);
+
 class ServerLink {
  public:
   // Looks the address up anew whenever the server can't be reached.
@@ -20,7 +23,7 @@ class ServerLink {
   template <class Ask>
   auto once(Ask ask) {
     auto answer = ask(*current());
-    if (!answer.ok() && answer.error().code == ErrorCode::kUnavailable) forget();
+    if (!answer.ok() && is_about_the_way(answer.error())) forget();
     return answer;
   }
 

@@ -40,6 +40,12 @@ struct WorkerIdentity {
   std::string name;  // what people see
 };
 
+enum class ShutDown {
+  kIdle,        // nothing was running
+  kHandedBack,  // saved, and the server knows
+  kOutOfTime,   // still not ended: what counts is on the disk, and the process must go
+};
+
 class TrainingWorker {
  public:
   // `on_idle` is called, from any thread, whenever a training has ended: work may come again.
@@ -57,8 +63,7 @@ class TrainingWorker {
   bool cancel(const OperationId& operation);
 
   // Stops taking work. A running training saves its place and hands the operation back, within `at_most`.
-  // Returns whether there was one.
-  bool shut_down(Duration at_most);
+  ShutDown shut_down(Duration at_most);
 
   std::optional<OperationId> current_operation() const;
   api::WorkerHealth health() const;
@@ -75,10 +80,17 @@ class TrainingWorker {
     bool shutting_down = false;
     std::shared_ptr<TrainingRun> run;
   };
+  struct TakingEnds {
+    Synchronized<State>& state;
+    ~TakingEnds() {
+      state.update([](State& now) { now.taking = false; });
+    }
+  };
 
   Result<api::TrainingStartedResponse> take(const std::string& operation_id, std::optional<Attempt> attempt);
   Result<api::TrainingStartedResponse> claim_and_train(const OperationId& id, std::optional<Attempt> attempt);
-  Result<api::ClaimAnswer> claim(const OperationId& id, Attempt attempt) const;
+  template <class Ask>
+  auto ask_until_answered(Ask ask) -> decltype(ask(std::declval<client::ApiClient&>()));
   Result<Restored> restore_from_checkpoint(const api::TrainingJob& job) const;
 
   const WorkerParts parts_;

@@ -38,8 +38,8 @@ class WorkerProcess {
   // True once the process should end by itself (see exit_when_idle_alone).
   bool wants_to_end() const { return wants_to_end_; }
 
-  // SIGTERM: stops at the next batch, commits, hands back. Returns whether there was a training to hand back.
-  bool shut_down(Duration at_most);
+  // SIGTERM: stops at the next batch, commits, hands back.
+  ShutDown shut_down(Duration at_most);
 
   std::uint16_t port() const { return http_server_->port(); }
 
