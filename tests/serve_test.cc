@@ -140,6 +140,41 @@ TEST(Serve, ACancelWhoseWorkerIsDeadEndsWithTheLease) {
   EXPECT_EQ(cancelled->data.status, OperationStatus::kCancelled);
 }
 
+TEST(Serve, SigtermOfAWorkerEndsInTimeAlsoWhenTheServerDoesNotAnswer) {
+  TestSystem system({.local_workers = 0});
+  ChildProcess& worker = system.start_worker("alpha");
+  const OperationId id = system.start_training(endless());
+  system.wait_for_step(id, 10);
+  system.server().signal(SIGSTOP);
+  worker.signal(SIGTERM);
+  EXPECT_EQ(worker.wait(std::chrono::seconds(25)), 0);
+  system.server().signal(SIGCONT);
+  // What the worker had sent is read now and hands the operation back; else its lease lapses.
+  EXPECT_TRUE(eventually([&] { return is_resumable(system.operation(id).status); }));
+  EXPECT_TRUE(system.operation(id).checkpoint.has_value());
+}
+
+TEST(Serve, LocalWorkersDoNotFollowTheCallersVariablesElsewhere) {
+  TestSystem system({.local_workers = 0});
+  Command command = system.ktrdr_command({"serve", "--data-dir", system.folder() / "other", "--port", "0"});
+  command.environment = {{"KTRDR_API_URL", system.url()}, {"KTRDR_API_TOKEN", system.token()}};
+  const ChildProcess other(command);
+  EXPECT_TRUE(eventually([&] {
+    const auto found = client::find_server({.data_dir = system.folder() / "other"},
+                                           [](const auto&) { return std::nullopt; });
+    if (!found.ok() || found->url.find(":8000") != std::string::npos) return false;
+    const auto workers = client::ApiClient(*found).workers();
+    return workers.ok() && workers->size() == 1;
+  })) << "its worker registers with the server that started it";
+  EXPECT_TRUE(system.api().workers()->empty());
+  for (const auto& worker :
+       *client::ApiClient(*client::find_server({.data_dir = system.folder() / "other"}, [](const auto&) {
+          return std::nullopt;
+        })).workers()) {
+    ::kill(static_cast<pid_t>(std::stol(api::member_of(worker.capabilities, "pid"))), SIGKILL);
+  }
+}
+
 TEST(Serve, ARunningOrCompletedOperationIsNotResumed) {
   TestSystem system;
   const OperationId running = system.start_training(endless());
