@@ -69,6 +69,10 @@ TrainingsService::TrainingsService(Clock& clock, storage::OperationsRepository& 
 
 Result<api::StartTrainingResponse> TrainingsService::start(
     const api::StartTrainingRequest& request, const std::optional<storage::IdempotencyKey>& key) {
+  if (key) {  // rule 13: a repeat gets the first answer, also when the data has changed or gone since
+    TRY_ASSIGN(const auto before, operations_.created_before(*key));
+    if (before) return accepted(*before);
+  }
   TRY(check_policy(request));
   TRY_ASSIGN(const OperationId id, request.task_id ? OperationId::parse(*request.task_id)
                                                    : Result(new_operation_id("training", clock_.wall_ms())));
@@ -98,15 +102,20 @@ Result<api::StartTrainingResponse> TrainingsService::start(
       {{"operation", created.operation.operation_id},
        {"strategy", strategy.name},
        {"symbol", strategy.symbol}});
-  TRY_ASSIGN(const api::TrainingJob job, operations_.job({created.operation.operation_id}));
-  return api::StartTrainingResponse{.task_id = created.operation.operation_id,
-                                    .message = "Training of " + strategy.name + " on " + strategy.symbol +
-                                               " " + strategy.timeframe + " was accepted.",
-                                    .symbols = {strategy.symbol},
-                                    .timeframes = {strategy.timeframe},
-                                    .strategy_name = strategy.name,
-                                    .seed = job.request.seed,
-                                    .version = created.operation.version,
+  return accepted(created.operation);
+}
+
+Result<api::StartTrainingResponse> TrainingsService::accepted(const api::Operation& operation) {
+  TRY_ASSIGN(const api::TrainingJob job, operations_.job({operation.operation_id}));
+  const api::TrainingRequest& request = job.request;
+  return api::StartTrainingResponse{.task_id = operation.operation_id,
+                                    .message = "Training of " + request.strategy_name + " on " +
+                                               request.symbol + " " + request.timeframe + " was accepted.",
+                                    .symbols = {request.symbol},
+                                    .timeframes = {request.timeframe},
+                                    .strategy_name = request.strategy_name,
+                                    .seed = request.seed,
+                                    .version = operation.version,
                                     .workers_connected = workers_.connected_count()};
 }
 

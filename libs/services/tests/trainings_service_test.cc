@@ -108,6 +108,9 @@ TEST(TrainingsService, ARepeatUnderTheSameKeyIsTheSameOperation) {
   ASSERT_THAT(second, IsOk());
   EXPECT_EQ(first->task_id, second->task_id);
   EXPECT_EQ(first->seed, second->seed) << "not the one drawn for the repeat";
+  std::filesystem::remove(bench.folder / "EURUSD_1h.csv");
+  EXPECT_EQ(bench.service.start(Bench::good(), key)->task_id, first->task_id)
+      << "also when the data has gone since";
   EXPECT_EQ(bench.count(), 1);
 }
 

@@ -103,6 +103,11 @@ class MemoryRepository final : public OperationsRepository {
  public:
   explicit MemoryRepository(Clock& clock) : clock_(clock) {}
 
+  Result<std::optional<api::Operation>> created_before(const IdempotencyKey& key) override {
+    auto tables = tables_.lock();
+    return answered_before(*tables, key, "create", std::nullopt);
+  }
+
   Result<Created> create(const NewOperation& operation, const std::optional<IdempotencyKey>& key) override {
     auto tables = tables_.lock();
     TRY_ASSIGN(const auto before, answered_before(*tables, key, "create", std::nullopt));

@@ -15,6 +15,21 @@ struct KeyedRequest {
   bool names_its_operation;  // a start gets a new id each time it is sent
 };
 
+// The stored answer to this request; nothing when its key is new.
+Result<std::optional<api::Operation>> stored_answer(Session& session, const KeyedRequest& request) {
+  TRY_ASSIGN(const Rows rows,
+             session.execute("SELECT kind, request_hash, operation_id, answer FROM idempotency_keys"
+                             " WHERE idempotency_key = $1",
+                             {request.key->key}));
+  if (rows.empty()) return std::optional<api::Operation>();
+  RowReader row(rows.front());
+  const bool is_same = row.text() == request.kind && row.text() == request.key->request_hash;
+  const bool is_same_operation = row.text() == request.id.value || !request.names_its_operation;
+  if (!is_same || !is_same_operation) return refuse_reused_key();
+  TRY_ASSIGN(api::Operation answer, read_stored<api::Operation>(row.text()));
+  return std::optional(std::move(answer));
+}
+
 // The stored answer, when this request was here before. The key is inserted first and the change follows in
 // the same transaction, so of two at once, also in two servers, the second waits here and then finds the
 // answer.
@@ -29,17 +44,9 @@ Result<std::optional<api::Operation>> answered_before(Session& session, const Ke
               " ON CONFLICT (idempotency_key) DO NOTHING RETURNING idempotency_key",
               {request.key->key, request.kind, request.key->request_hash, request.id.value, now}));
   if (is_new) return std::optional<api::Operation>();
-  TRY_ASSIGN(const Rows rows,
-             session.execute("SELECT kind, request_hash, operation_id, answer FROM idempotency_keys"
-                             " WHERE idempotency_key = $1",
-                             {request.key->key}));
-  if (rows.empty()) return refuse_reused_key();  // forgotten at this very moment
-  RowReader row(rows.front());
-  const bool is_same = row.text() == request.kind && row.text() == request.key->request_hash;
-  const bool is_same_operation = row.text() == request.id.value || !request.names_its_operation;
-  if (!is_same || !is_same_operation) return refuse_reused_key();
-  TRY_ASSIGN(api::Operation answer, read_stored<api::Operation>(row.text()));
-  return std::optional(std::move(answer));
+  TRY_ASSIGN(auto answer, stored_answer(session, request));
+  if (!answer) return refuse_reused_key();  // forgotten at this very moment
+  return answer;
 }
 
 Result<void> remember_answer(Session& session, const KeyedRequest& request, const api::Operation& answer) {
@@ -75,6 +82,13 @@ Result<bool> matches(Session& session, std::string_view sql, const std::vector<V
   TRY_ASSIGN(const Rows rows, session.execute(sql, parameters));
   CHECK(rows.size() <= 1, "a change names its row by its key");
   return !rows.empty();
+}
+
+Result<std::optional<api::Operation>> SqlOperationsRepository::created_before(const IdempotencyKey& key) {
+  const std::optional<IdempotencyKey> given(key);
+  const KeyedRequest request{given, "create", {}, false};
+  return read_job<std::optional<api::Operation>>(
+      *database_, [&](Session& session) { return stored_answer(session, request); });
 }
 
 Result<Created> SqlOperationsRepository::create(const NewOperation& operation,

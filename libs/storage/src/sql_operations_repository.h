@@ -23,6 +23,7 @@ class SqlOperationsRepository final : public OperationsRepository {
       : database_(std::move(database)), clock_(clock) {}
 
   // ---- sql_clients.cc: what clients ask for ----
+  Result<std::optional<api::Operation>> created_before(const IdempotencyKey& key) override;
   Result<Created> create(const NewOperation& operation, const std::optional<IdempotencyKey>& key) override;
   Result<Resumed> try_resume(const OperationId& id, bool allow_changes, const Precondition& precondition,
                              const std::optional<IdempotencyKey>& key) override;

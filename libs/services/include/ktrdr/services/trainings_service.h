@@ -30,6 +30,7 @@ class TrainingsService {
                                            const std::optional<storage::IdempotencyKey>& key);
 
  private:
+  Result<api::StartTrainingResponse> accepted(const api::Operation& operation);
   Result<std::string> strategy_text(const api::StartTrainingRequest& request) const;
   Result<strategy::DataSelection> data_selection(const api::StartTrainingRequest& request) const;
 

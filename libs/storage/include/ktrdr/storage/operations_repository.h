@@ -124,6 +124,10 @@ class OperationsRepository {
  public:
   virtual ~OperationsRepository() = default;
 
+  // What create() answered to this key, before anything else is looked at: the data that a repeated request
+  // was made for may be gone. Nothing when the key is new; kConflict when it was used for another request.
+  virtual Result<std::optional<api::Operation>> created_before(const IdempotencyKey& key) = 0;
+
   // A new pending row, phase queued, attempt 1, version 1. kConflict when the id exists, or when the key was
   // used for another request.
   virtual Result<Created> create(const NewOperation& operation, const std::optional<IdempotencyKey>& key) = 0;

@@ -122,6 +122,18 @@ TEST_P(OperationsRepositoryContract, ACreateSentTwiceUnderOneKeyCreatesOnce) {
   EXPECT_THAT(store().get({"op_2"}), FailsWith(ErrorCode::kNotFound));
 }
 
+TEST_P(OperationsRepositoryContract, TheAnswerToAKeyIsFoundBeforeAnythingIsDone) {
+  const IdempotencyKey key{"key-1", "hash-1"};
+  ASSERT_THAT(store().created_before(key), IsOk());
+  EXPECT_FALSE(store().created_before(key)->has_value());
+  ASSERT_THAT(store().create({.id = {"op_keyed"}, .request = {.strategy_yaml = "x"}}, key), IsOk());
+  const auto before = store().created_before(key);
+  ASSERT_THAT(before, IsOk());
+  ASSERT_TRUE(before->has_value());
+  EXPECT_EQ((*before)->operation_id, "op_keyed");
+  EXPECT_THAT(store().created_before({"key-1", "another"}), FailsWith(ErrorCode::kConflict));
+}
+
 TEST_P(OperationsRepositoryContract, AKeyThatWasUsedForAnotherRequestIsAConflict) {
   ASSERT_THAT(store().create(new_operation("op_1"), IdempotencyKey{"key-1", "hash-1"}), IsOk());
   EXPECT_THAT(store().create(new_operation("op_2"), IdempotencyKey{"key-1", "hash-2"}),
