@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Model-checks the protocol: with every guard on there is no error, and each guard that is turned off is missed.
-# Needs spin and gcc; exits with 77 where there is no spin. `check.sh --deep` also runs the largest bounds.
+# Needs spin and gcc; fails where there is no spin. `check.sh --deep` also runs the largest bounds.
 set -euo pipefail
 
 for tool in spin gcc; do
-  command -v "$tool" >/dev/null || { echo "check.sh needs $tool: apt-get install $tool" >&2; exit 77; }
+  command -v "$tool" >/dev/null || { echo "check.sh needs $tool: apt-get install $tool" >&2; exit 1; }
 done
 model=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/operation.pml
 scratch=$(mktemp -d)
