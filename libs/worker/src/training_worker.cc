@@ -17,6 +17,12 @@ Error busy(std::string_view why) {
   return {ErrorCode::kConflict, "This worker " + std::string(why) + "; another one must take the operation."};
 }
 
+// Only damage is a reason to go back to the checkpoint before. A disk that can't be read now, or a checkpoint
+// that a newer release wrote, is whole all the same.
+bool is_damage(const Error& error) {
+  return error.code == ErrorCode::kCheckpointCorrupted || error.code == ErrorCode::kCheckpointNotFound;
+}
+
 std::string warning_of_fall_back(CheckpointRef bad, CheckpointRef previous, const Error& damage) {
   return "Checkpoint " + bad.to_string() + " is damaged (" + damage.message +
          "); training goes on from checkpoint " + previous.to_string() + ".";
@@ -124,7 +130,7 @@ Result<TrainingWorker::Restored> TrainingWorker::restore_from_checkpoint(const a
       }
       return restored;
     }
-    if (context.error().code == ErrorCode::kIo) {  // no verdict: another worker may be able to read it
+    if (!is_damage(context.error())) {  // no verdict: another worker may be able to read it
       return Error(context.error()).while_doing("reading checkpoint " + checkpoint.ref.to_string());
     }
     log(LogLevel::kWarning, "a checkpoint can't be used",
