@@ -167,7 +167,7 @@ Result<std::vector<api::CheckpointInfo>> OperationsService::checkpoints(const Op
 }
 
 Result<void> OperationsService::delete_checkpoints(const OperationId& id) {
-  TRY_ASSIGN(const std::vector<CheckpointRef> dropped, operations_.drop_checkpoints(id));
+  TRY_ASSIGN(const std::vector<CheckpointRef> dropped, operations_.drop_checkpoints(id, {}));
   remove_files(id, dropped);
   return {};
 }

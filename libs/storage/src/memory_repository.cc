@@ -85,14 +85,37 @@ struct Tables {
   std::map<std::string, Answered> answered;
 };
 
-bool is_newer(const api::Operation& a, const api::Operation& b) {
+constexpr std::int64_t kLongestPage = 1000;
+
+PageKey place_of(const api::Operation& operation) { return {operation.created_at, operation.operation_id}; }
+PageKey place_of(const OperationCheckpoint& current) {
+  return {current.checkpoint.created_at, current.operation.value};
+}
+
+bool is_newer(const PageKey& a, const PageKey& b) {
   return std::tie(a.created_at, a.operation_id) > std::tie(b.created_at, b.operation_id);
 }
 
 bool matches(const api::Operation& operation, const ListQuery& query) {
   return (!query.status || operation.status == *query.status) &&
          (!query.operation_type || operation.operation_type == *query.operation_type) &&
+         (!query.worker || operation.worker_id == query.worker->value) &&
          (!query.active_only || !is_finished(operation.status));
+}
+
+// Sorts, and keeps the page that follows `after`; answers where the next one starts.
+template <class Item>
+std::optional<PageKey> cut(std::vector<Item>& items, const std::optional<PageKey>& after, std::int64_t offset,
+                           std::int64_t limit) {
+  std::sort(items.begin(), items.end(),
+            [](const Item& a, const Item& b) { return is_newer(place_of(a), place_of(b)); });
+  if (after) std::erase_if(items, [&](const Item& item) { return !is_newer(*after, place_of(item)); });
+  const auto size = static_cast<std::int64_t>(items.size());
+  const std::int64_t first = std::clamp<std::int64_t>(offset, 0, size);
+  const std::int64_t last = first + std::clamp<std::int64_t>(limit, 0, std::min(kLongestPage, size - first));
+  items = std::vector<Item>(items.begin() + first, items.begin() + last);
+  if (last == size || items.empty()) return std::nullopt;
+  return place_of(items.back());
 }
 
 bool allows(const Precondition& precondition, const api::Operation& operation) {
@@ -113,15 +136,7 @@ class MemoryRepository final : public OperationsRepository {
     TRY_ASSIGN(const auto before, answered_before(*tables, key, "create", std::nullopt));
     if (before) return Created{*before, true};
     if (tables->operations.contains(operation.id)) return refuse_existing(operation.id);
-    Entry entry;
-    entry.request = operation.request;
-    entry.row().operation_id = operation.id.value;
-    entry.row().operation_type = operation.operation_type;
-    entry.row().metadata = operation.metadata;
-    entry.row().phase = Phase::kQueued;
-    entry.row().attempt = 1;
-    entry.row().version = 1;
-    entry.row().created_at = now();
+    Entry entry = new_entry(operation);
     const api::Operation answer = entry.whole();
     tables->operations.emplace(operation.id, std::move(entry));
     remember(*tables, key, "create", operation.id, answer);
@@ -152,12 +167,43 @@ class MemoryRepository final : public OperationsRepository {
       if (!is_finished(entry.stored.operation.status)) ++page.active_count;
       if (matches(entry.stored.operation, query)) found.push_back(entry.stored.operation);
     }
-    std::sort(found.begin(), found.end(), is_newer);
     page.total_count = static_cast<std::int64_t>(found.size());
-    const std::int64_t first = std::clamp<std::int64_t>(query.offset, 0, page.total_count);
-    const std::int64_t last = first + std::clamp<std::int64_t>(query.limit, 0, page.total_count - first);
-    page.operations.assign(found.begin() + first, found.begin() + last);
+    page.next = cut(found, query.after, query.offset, query.limit);
+    page.operations = std::move(found);
     return page;
+  }
+
+  Result<std::vector<api::Operation>> children(const OperationId& id) override {
+    auto tables = tables_.lock();
+    if (!tables->operations.contains(id)) return refuse_unknown(id);
+    std::vector<api::Operation> children;
+    for (const auto& [child_id, entry] : tables->operations) {
+      if (entry.stored.operation.parent_operation_id == id.value) children.push_back(entry.stored.operation);
+    }
+    std::sort(children.begin(), children.end(),
+              [](const auto& a, const auto& b) { return is_newer(place_of(b), place_of(a)); });
+    return children;
+  }
+
+  Result<Created> retry(const OperationId& id, const OperationId& new_id, const Precondition& precondition,
+                        const std::optional<IdempotencyKey>& key) override {
+    auto tables = tables_.lock();
+    TRY_ASSIGN(const auto before, answered_before(*tables, key, "retry", id));
+    if (before) return Created{*before, true};
+    const auto found = tables->operations.find(id);
+    if (found == tables->operations.end()) return refuse_unknown(id);
+    Entry& entry = found->second;
+    const bool may_be_retried = is_resumable(entry.row().status) && allows(precondition, entry.row());
+    if (!may_be_retried || tables->operations.contains(new_id)) {
+      return refuse_retry(entry.stored, new_id, precondition);
+    }
+    Entry copy = new_entry({new_id, entry.row().operation_type, entry.row().metadata, entry.request});
+    copy.request.allow_changes = false;
+    copy.row().parent_operation_id = id.value;
+    const api::Operation answer = copy.whole();
+    tables->operations.emplace(new_id, std::move(copy));
+    remember(*tables, key, "retry", id, answer);
+    return Created{answer, false};
   }
 
   Result<Resumed> try_resume(const OperationId& id, bool allow_changes, const Precondition& precondition,
@@ -199,6 +245,17 @@ class MemoryRepository final : public OperationsRepository {
       entry.store_epochs(beat.epochs);
       for (const std::string& warning : beat.warnings) entry.warn(warning);
       return HeartbeatOutcome{entry.row().cancel_requested, entry.row().version};
+    });
+  }
+
+  Result<std::int64_t> add_epochs(const OperationId& id, const Fence& fence,
+                                  const std::vector<api::EpochMetrics>& epochs) override {
+    return at<std::int64_t>(id, [&](Entry& entry) -> Result<std::int64_t> {
+      if (!holds_fence(entry.stored, fence)) return refuse_fence(entry.stored, fence);
+      entry.stored.heartbeat_sequence += 1;
+      entry.row().last_heartbeat_at = now();
+      entry.store_epochs(epochs);
+      return entry.row().version;
     });
   }
 
@@ -345,12 +402,43 @@ class MemoryRepository final : public OperationsRepository {
     return at<std::vector<api::CheckpointInfo>>(id, newest_first);
   }
 
-  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id) override {
+  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id,
+                                                      const Precondition& precondition) override {
     using Refs = std::vector<CheckpointRef>;
-    return at<Refs>(id, [](Entry& entry) -> Result<Refs> {
-      if (!is_finished(entry.row().status) || !entry.stored.checkpoint) return refuse_drop(entry.stored);
+    return at<Refs>(id, [&](Entry& entry) -> Result<Refs> {
+      const bool may_go = is_finished(entry.row().status) && entry.stored.checkpoint;
+      if (!may_go || !allows(precondition, entry.row())) return refuse_drop(entry.stored, precondition);
+      entry.row().version += 1;
       return entry.drop_all_checkpoints();
     });
+  }
+
+  Result<CheckpointPage> list_checkpoints(const CheckpointQuery& query) override {
+    auto tables = tables_.lock();
+    CheckpointPage page;
+    for (const auto& [id, entry] : tables->operations) {
+      const auto& current = entry.stored.checkpoint;
+      if (!current || current->info.created_at >= query.created_before.value_or("~")) continue;
+      page.checkpoints.push_back({id, entry.stored.operation.version, current->info});
+    }
+    page.total_count = static_cast<std::int64_t>(page.checkpoints.size());
+    page.next = cut(page.checkpoints, query.after, 0, query.limit);
+    return page;
+  }
+
+  Result<CheckpointTotals> checkpoint_totals() override {
+    auto tables = tables_.lock();
+    CheckpointTotals totals;
+    for (const auto& [id, entry] : tables->operations) {
+      totals.operations += entry.checkpoints.empty() ? 0 : 1;
+      for (const StoredCheckpoint& checkpoint : entry.checkpoints) {
+        totals.checkpoints += 1;
+        totals.size_bytes += checkpoint.info.size_bytes;
+        const std::string& created_at = checkpoint.info.created_at;
+        totals.oldest_created_at = std::min(totals.oldest_created_at.value_or(created_at), created_at);
+      }
+    }
+    return totals;
   }
 
   Result<Keep> keep(const OperationId& id) override {
@@ -373,6 +461,19 @@ class MemoryRepository final : public OperationsRepository {
  private:
   std::string now() const { return iso8601_utc(clock_.wall_ms()); }
 
+  Entry new_entry(const NewOperation& operation) const {
+    Entry entry;
+    entry.request = operation.request;
+    entry.row().operation_id = operation.id.value;
+    entry.row().operation_type = operation.operation_type;
+    entry.row().metadata = operation.metadata;
+    entry.row().phase = Phase::kQueued;
+    entry.row().attempt = 1;
+    entry.row().version = 1;
+    entry.row().created_at = now();
+    return entry;
+  }
+
   // `change(Entry&)` under the lock; kNotFound for an unknown operation.
   template <class T, class Change>
   Result<T> at(const OperationId& id, Change change) {
@@ -388,7 +489,7 @@ class MemoryRepository final : public OperationsRepository {
       if (is_wanted(entry)) entries.push_back(&entry);
     }
     std::sort(entries.begin(), entries.end(), [](const Entry* a, const Entry* b) {
-      return is_newer(b->stored.operation, a->stored.operation);
+      return is_newer(place_of(b->stored.operation), place_of(a->stored.operation));
     });
     return entries;
   }

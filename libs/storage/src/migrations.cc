@@ -125,7 +125,16 @@ CREATE TRIGGER operations_count_delete AFTER DELETE ON operations BEGIN
 END;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}};
+// What lists ask for, beside a status.
+constexpr const char* kLists = R"sql(
+CREATE INDEX operations_active ON operations (created_at, operation_id) WHERE completed_at IS NULL;
+CREATE INDEX operations_by_owner ON operations (owner, created_at, operation_id) WHERE owner IS NOT NULL;
+CREATE INDEX operations_by_parent ON operations (parent_operation_id, created_at, operation_id)
+  WHERE parent_operation_id IS NOT NULL;
+CREATE INDEX checkpoints_by_time ON checkpoints (created_at, operation_id);
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}};
 
 Result<std::int64_t> number_of(SqliteConnection& connection, std::string_view sql) {
   TRY_ASSIGN(const Rows rows, connection.execute(sql, {}));

@@ -1,7 +1,5 @@
 #include "operation_rows.h"
 
-#include <algorithm>
-
 #include "refusals.h"
 
 namespace ktrdr::storage {
@@ -21,8 +19,6 @@ namespace {
   "o.parent_operation_id, " KTRDR_CHECKPOINT_COLUMNS                                                    \
   " FROM operations o LEFT JOIN checkpoints c ON c.operation_id = o.operation_id"                       \
   " AND c.attempt = o.checkpoint_attempt AND c.sequence = o.checkpoint_sequence "
-
-constexpr std::int64_t kLongestPage = 1000;
 
 Error damaged(std::string_view what) {
   return {ErrorCode::kIo, "The database holds a damaged row: its " + std::string(what) +
@@ -123,45 +119,6 @@ Result<std::optional<api::OperationMetrics>> load_metrics(Session& session, cons
   return std::optional(std::move(metrics));
 }
 
-// What ListQuery selects, in columns that both operations and status_counts have.
-struct Filter {
-  std::string sql = "1 = 1";
-  std::vector<Value> parameters;
-
-  void add(const std::string& column, Value value) {
-    parameters.push_back(std::move(value));
-    sql += " AND " + column + " = $" + std::to_string(parameters.size());
-  }
-};
-
-Filter filter_of(const ListQuery& query) {
-  Filter filter;
-  if (query.active_only) filter.sql = "status IN ('pending', 'running')";
-  if (query.status) filter.add("status", std::string(to_string(*query.status)));
-  if (query.operation_type) filter.add("operation_type", *query.operation_type);
-  return filter;
-}
-
-Result<std::int64_t> count(Session& session, const Filter& filter) {
-  TRY_ASSIGN(const Rows rows,
-             session.execute("SELECT COALESCE(SUM(operations), 0) FROM status_counts WHERE " + filter.sql,
-                             filter.parameters));
-  return RowReader(rows.front()).integer();
-}
-
-// The offset is skipped in an index; only the page's own rows are read.
-Result<Rows> page_rows(Session& session, const ListQuery& query, Filter filter) {
-  filter.parameters.emplace_back(std::clamp<std::int64_t>(query.limit, 0, kLongestPage));
-  filter.parameters.emplace_back(std::max<std::int64_t>(query.offset, 0));
-  const std::string limit = std::to_string(filter.parameters.size() - 1);
-  const std::string offset = std::to_string(filter.parameters.size());
-  return session.execute(KTRDR_SELECT_OPERATIONS
-                             "WHERE o.operation_id IN (SELECT operation_id FROM operations WHERE " +
-                             filter.sql + " ORDER BY created_at DESC, operation_id DESC LIMIT $" + limit +
-                             " OFFSET $" + offset + ") ORDER BY o.created_at DESC, o.operation_id DESC",
-                         filter.parameters);
-}
-
 }  // namespace
 
 Result<StoredOperation> load_row(Session& session, const OperationId& id) {
@@ -178,17 +135,15 @@ Result<StoredOperation> load(Session& session, const OperationId& id) {
   return stored;
 }
 
-Result<OperationPage> load_page(Session& session, const ListQuery& query) {
-  OperationPage page;
-  const Filter filter = filter_of(query);
-  TRY_ASSIGN(page.total_count, count(session, filter));
-  TRY_ASSIGN(page.active_count, count(session, filter_of({.active_only = true})));
-  TRY_ASSIGN(const Rows rows, page_rows(session, query, filter));
+Result<std::vector<api::Operation>> load_rows(Session& session, std::string_view rest,
+                                              const std::vector<Value>& parameters) {
+  TRY_ASSIGN(const Rows rows, session.execute(KTRDR_SELECT_OPERATIONS + std::string(rest), parameters));
+  std::vector<api::Operation> operations;
   for (const Row& row : rows) {
     TRY_ASSIGN(StoredOperation stored, read_operation(row));
-    page.operations.push_back(std::move(stored.operation));
+    operations.push_back(std::move(stored.operation));
   }
-  return page;
+  return operations;
 }
 
 Result<std::vector<StoredCheckpoint>> load_checkpoints(Session& session, const OperationId& id) {
@@ -203,6 +158,27 @@ Result<std::vector<StoredCheckpoint>> load_checkpoints(Session& session, const O
     if (checkpoint) checkpoints.push_back(std::move(*checkpoint));
   }
   return checkpoints;
+}
+
+Result<std::vector<OperationCheckpoint>> load_current_checkpoints(Session& session, std::string_view rest,
+                                                                  const std::vector<Value>& parameters) {
+  TRY_ASSIGN(const Rows rows,
+             session.execute("SELECT o.operation_id, o.version, " KTRDR_CHECKPOINT_COLUMNS
+                             " FROM checkpoints c JOIN operations o ON o.operation_id = c.operation_id"
+                             " AND o.checkpoint_attempt = c.attempt AND o.checkpoint_sequence = c.sequence " +
+                                 std::string(rest),
+                             parameters));
+  std::vector<OperationCheckpoint> current;
+  for (const Row& cells : rows) {
+    RowReader row(cells);
+    OperationCheckpoint next{.operation = {row.text()}};
+    next.operation_version = row.integer();
+    TRY_ASSIGN(auto checkpoint, read_checkpoint(row));
+    if (!checkpoint) return damaged("checkpoint");
+    next.checkpoint = std::move(checkpoint->info);
+    current.push_back(std::move(next));
+  }
+  return current;
 }
 
 Result<void> insert_checkpoint(Session& session, const OperationId& id, const api::CheckpointInfo& info) {

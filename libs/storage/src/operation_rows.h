@@ -14,11 +14,16 @@ Result<StoredOperation> load_row(Session& session, const OperationId& id);
 // With warnings and epochs.
 Result<StoredOperation> load(Session& session, const OperationId& id);
 
-// Rows without warnings and epochs, and the counters.
-Result<OperationPage> load_page(Session& session, const ListQuery& query);
+// Without warnings and epochs. `rest` is the statement from WHERE on; the operations are `o`.
+Result<std::vector<api::Operation>> load_rows(Session& session, std::string_view rest,
+                                              const std::vector<Value>& parameters);
 
 // The newest first.
 Result<std::vector<StoredCheckpoint>> load_checkpoints(Session& session, const OperationId& id);
+// The current checkpoint of each operation. `rest` is the statement from WHERE on; the operations are `o`,
+// the checkpoints `c`.
+Result<std::vector<OperationCheckpoint>> load_current_checkpoints(Session& session, std::string_view rest,
+                                                                  const std::vector<Value>& parameters);
 Result<void> insert_checkpoint(Session& session, const OperationId& id,
                                const api::CheckpointInfo& checkpoint);
 

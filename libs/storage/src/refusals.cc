@@ -70,6 +70,14 @@ Error refuse_resume(const StoredOperation& stored, const Precondition& precondit
           name_of(stored) + " has no checkpoint to resume from; use retry to start it again."};
 }
 
+Error refuse_retry(const StoredOperation& stored, const OperationId& new_id,
+                   const Precondition& precondition) {
+  if (auto refused = refuse_version(stored, precondition)) return *refused;
+  if (is_resumable(stored.operation.status)) return refuse_existing(new_id);
+  return conflict(stored, "is " + std::string(to_string(stored.operation.status)) +
+                              "; only a failed or cancelled operation can be retried.");
+}
+
 std::optional<Error> refuse_claim(const StoredOperation& stored, const Fence& fence) {
   if (holds_fence(stored, fence)) return std::nullopt;
   if (auto refused = refuse_attempt(stored, fence.attempt)) return refused;
@@ -153,7 +161,8 @@ std::optional<Error> refuse_cancel(const StoredOperation& stored, const Precondi
   return changed_meanwhile(stored);
 }
 
-Error refuse_drop(const StoredOperation& stored) {
+Error refuse_drop(const StoredOperation& stored, const Precondition& precondition) {
+  if (auto refused = refuse_version(stored, precondition)) return *refused;
   if (!is_finished(stored.operation.status)) {
     return conflict(stored, "is " + std::string(to_string(stored.operation.status)) +
                                 "; cancel it before its checkpoints are deleted.");

@@ -15,6 +15,8 @@ Error refuse_existing(const OperationId& id);
 Error refuse_reused_key();
 
 Error refuse_resume(const StoredOperation& stored, const Precondition& precondition);
+Error refuse_retry(const StoredOperation& stored, const OperationId& new_id,
+                   const Precondition& precondition);
 std::optional<Error> refuse_claim(const StoredOperation& stored, const Fence& fence);
 Error refuse_fence(const StoredOperation& stored, const Fence& fence);
 std::optional<Error> refuse_commit(const StoredOperation& stored, const Fence& fence,
@@ -28,7 +30,7 @@ std::optional<Error> refuse_stopped(const StoredOperation& stored, const Fence& 
 std::optional<Error> refuse_fail_unclaimed(const StoredOperation& stored, Attempt attempt,
                                            const std::string& message);
 std::optional<Error> refuse_cancel(const StoredOperation& stored, const Precondition& precondition);
-Error refuse_drop(const StoredOperation& stored);
+Error refuse_drop(const StoredOperation& stored, const Precondition& precondition);
 
 // A commit that no row could ever accept: a name that is not of this attempt, or negative numbers.
 Result<void> check_commit(const Fence& fence, const api::CheckpointInfo& checkpoint);

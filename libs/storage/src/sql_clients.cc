@@ -71,6 +71,27 @@ Result<void> insert_operation(Session& session, const NewOperation& operation, c
   return {};
 }
 
+// True when the row to retry was failed or cancelled, and the new id new.
+Result<bool> copy_operation(Session& session, const OperationId& id, const OperationId& new_id,
+                            const Precondition& precondition, const std::string& now) {
+  TRY_ASSIGN(const bool copied,
+             matches(session,
+                     "INSERT INTO operations (operation_id, operation_type, status, phase, attempt, version,"
+                     " created_at, metadata, progress, parent_operation_id)"
+                     " SELECT $1, operation_type, 'pending', 'queued', 1, 1, $2, metadata, $3, operation_id"
+                     " FROM operations WHERE operation_id = $4 AND status IN ('cancelled', 'failed')"
+                     " AND version = COALESCE($5, version)"
+                     " ON CONFLICT (operation_id) DO NOTHING RETURNING operation_id",
+                     {new_id.value, now, api::to_json(api::Progress{}), id.value,
+                      or_null(precondition.if_version)}));
+  if (!copied) return false;
+  TRY(
+      session.execute("INSERT INTO requests (operation_id, request)"
+                      " SELECT $1, request FROM requests WHERE operation_id = $2",
+                      {new_id.value, id.value}));
+  return true;
+}
+
 Result<Resumed> resumed_from(const StoredOperation& stored, bool replayed) {
   CHECK(stored.operation.checkpoint.has_value(), "only an operation with a checkpoint is resumed");
   return Resumed{stored.operation, *stored.operation.checkpoint, replayed};
@@ -99,6 +120,24 @@ Result<Created> SqlOperationsRepository::create(const NewOperation& operation,
     if (before) return Created{std::move(*before), true};
     TRY(insert_operation(session, operation, now()));
     TRY_ASSIGN(StoredOperation stored, load(session, operation.id));
+    TRY(remember_answer(session, request, stored.operation));
+    return Created{std::move(stored.operation), false};
+  });
+}
+
+Result<Created> SqlOperationsRepository::retry(const OperationId& id, const OperationId& new_id,
+                                               const Precondition& precondition,
+                                               const std::optional<IdempotencyKey>& key) {
+  const KeyedRequest request{key, "retry", id, true};
+  return write_job<Created>(*database_, [&](Session& session) -> Result<Created> {
+    TRY_ASSIGN(auto before, answered_before(session, request, now()));
+    if (before) return Created{std::move(*before), true};
+    TRY_ASSIGN(const bool copied, copy_operation(session, id, new_id, precondition, now()));
+    if (!copied) {
+      TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
+      return refuse_retry(stored, new_id, precondition);
+    }
+    TRY_ASSIGN(StoredOperation stored, load(session, new_id));
     TRY(remember_answer(session, request, stored.operation));
     return Created{std::move(stored.operation), false};
   });
@@ -166,21 +205,24 @@ Result<std::vector<CheckpointRef>> delete_checkpoints(Session& session, std::str
   return refs;
 }
 
-Result<std::vector<CheckpointRef>> SqlOperationsRepository::drop_checkpoints(const OperationId& id) {
+Result<std::vector<CheckpointRef>> SqlOperationsRepository::drop_checkpoints(
+    const OperationId& id, const Precondition& precondition) {
   using Refs = std::vector<CheckpointRef>;
   return write_job<Refs>(*database_, [&](Session& session) -> Result<Refs> {
     TRY_ASSIGN(const bool cleared,
                matches(session,
-                       "UPDATE operations SET checkpoint_attempt = NULL, checkpoint_sequence = NULL"
+                       "UPDATE operations SET checkpoint_attempt = NULL, checkpoint_sequence = NULL,"
+                       " version = version + 1"
                        " WHERE operation_id = $1 AND status IN ('completed', 'failed', 'cancelled')"
-                       " AND checkpoint_sequence IS NOT NULL RETURNING operation_id",
-                       {id.value}));
+                       " AND checkpoint_sequence IS NOT NULL AND version = COALESCE($2, version)"
+                       " RETURNING operation_id",
+                       {id.value, or_null(precondition.if_version)}));
     if (cleared) {
       return delete_checkpoints(
           session, "DELETE FROM checkpoints WHERE operation_id = $1 RETURNING attempt, sequence", {id.value});
     }
     TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
-    return refuse_drop(stored);
+    return refuse_drop(stored, precondition);
   });
 }
 

@@ -25,16 +25,21 @@ class SqlOperationsRepository final : public OperationsRepository {
   // ---- sql_clients.cc: what clients ask for ----
   Result<std::optional<api::Operation>> created_before(const IdempotencyKey& key) override;
   Result<Created> create(const NewOperation& operation, const std::optional<IdempotencyKey>& key) override;
+  Result<Created> retry(const OperationId& id, const OperationId& new_id, const Precondition& precondition,
+                        const std::optional<IdempotencyKey>& key) override;
   Result<Resumed> try_resume(const OperationId& id, bool allow_changes, const Precondition& precondition,
                              const std::optional<IdempotencyKey>& key) override;
   Result<api::Operation> request_cancel(const OperationId& id, const std::string& reason,
                                         const Precondition& precondition) override;
-  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id) override;
+  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id,
+                                                      const Precondition& precondition) override;
   Result<std::int64_t> forget_idempotency_keys(std::int64_t older_than_wall_ms) override;
 
   // ---- sql_workers.cc: fenced writes of the worker that owns the operation ----
   Result<Claimed> claim(const OperationId& id, const Fence& fence, const std::string& worker_name) override;
   Result<HeartbeatOutcome> heartbeat(const OperationId& id, const api::HeartbeatRequest& beat) override;
+  Result<std::int64_t> add_epochs(const OperationId& id, const Fence& fence,
+                                  const std::vector<api::EpochMetrics>& epochs) override;
   Result<Committed> commit_checkpoint(const OperationId& id, const Fence& fence,
                                       const api::CheckpointInfo& checkpoint) override;
   Result<Committed> rewind(const OperationId& id, const Fence& fence,
@@ -51,11 +56,16 @@ class SqlOperationsRepository final : public OperationsRepository {
   // ---- sql_queries.cc ----
   Result<api::Operation> get(const OperationId& id) override;
   Result<api::TrainingJob> job(const OperationId& id) override;
-  Result<OperationPage> list(const ListQuery& query) override;
   Result<std::vector<Pulse>> pulses() override;
   Result<std::vector<Waiting>> waiting(std::int64_t limit) override;
   Result<std::vector<api::CheckpointInfo>> checkpoints(const OperationId& id) override;
   Result<Keep> keep(const OperationId& id) override;
+
+  // ---- sql_lists.cc: pages ----
+  Result<OperationPage> list(const ListQuery& query) override;
+  Result<std::vector<api::Operation>> children(const OperationId& id) override;
+  Result<CheckpointPage> list_checkpoints(const CheckpointQuery& query) override;
+  Result<CheckpointTotals> checkpoint_totals() override;
 
  private:
   std::string now() const { return iso8601_utc(clock_.wall_ms()); }

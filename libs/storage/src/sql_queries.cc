@@ -81,10 +81,6 @@ Result<api::TrainingJob> SqlOperationsRepository::job(const OperationId& id) {
   });
 }
 
-Result<OperationPage> SqlOperationsRepository::list(const ListQuery& query) {
-  return read_job<OperationPage>(*database_, [&](Session& session) { return load_page(session, query); });
-}
-
 Result<std::vector<Pulse>> SqlOperationsRepository::pulses() {
   return read_job<std::vector<Pulse>>(*database_, [](Session& session) -> Result<std::vector<Pulse>> {
     TRY_ASSIGN(const Rows rows,

@@ -83,6 +83,22 @@ Result<HeartbeatOutcome> SqlOperationsRepository::heartbeat(const OperationId& i
   });
 }
 
+Result<std::int64_t> SqlOperationsRepository::add_epochs(const OperationId& id, const Fence& fence,
+                                                         const std::vector<api::EpochMetrics>& epochs) {
+  return write_job<std::int64_t>(*database_, [&](Session& session) -> Result<std::int64_t> {
+    TRY_ASSIGN(const Rows rows,
+               session.execute("UPDATE operations SET heartbeat_sequence = heartbeat_sequence + 1,"
+                               " last_heartbeat_at = $4" KTRDR_FENCED "RETURNING version",
+                               {id.value, fence.attempt, fence.worker.value, now()}));
+    if (rows.empty()) {
+      TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
+      return refuse_fence(stored, fence);
+    }
+    TRY(store_epochs(session, id, epochs));
+    return RowReader(rows.front()).integer();
+  });
+}
+
 Result<Committed> SqlOperationsRepository::commit_checkpoint(const OperationId& id, const Fence& fence,
                                                              const api::CheckpointInfo& checkpoint) {
   TRY(check_commit(fence, checkpoint));

@@ -105,19 +105,54 @@ struct Waiting {
   bool is_resume = false;  // it has a checkpoint
 };
 
+// A place in a list that is ordered by time, then id: it stays where it is when rows come and go.
+struct PageKey {
+  std::string created_at;
+  std::string operation_id;
+  bool operator==(const PageKey&) const = default;
+};
+
 // Which rows to list: newest first. A negative limit or offset counts as 0, a limit over 1000 as 1000.
 struct ListQuery {
   std::optional<api::OperationStatus> status;
   std::optional<std::string> operation_type;
-  bool active_only = false;  // pending or running
+  std::optional<WorkerId> worker;  // the last to own it
+  bool active_only = false;        // pending or running
+  std::optional<PageKey> after;    // only rows that follow this place: the page's `next` before
   std::int64_t limit = 10;
   std::int64_t offset = 0;
 };
 
 struct OperationPage {
   std::vector<api::Operation> operations;
-  std::int64_t total_count = 0;   // rows that match
+  std::int64_t total_count = 0;   // rows that match, on all pages
   std::int64_t active_count = 0;  // pending or running rows in all
+  std::optional<PageKey> next;    // where the next page starts; nothing on the last one
+};
+
+// Which current checkpoints to list: newest first, one of each operation. The limit is that of ListQuery.
+struct CheckpointQuery {
+  std::optional<std::string> created_before;  // a timestamp as in the rows
+  std::optional<PageKey> after;
+  std::int64_t limit = 1000;
+};
+
+struct OperationCheckpoint {
+  OperationId operation;
+  std::int64_t operation_version = 0;  // what a fenced drop of it names
+  api::CheckpointInfo checkpoint;
+};
+
+struct CheckpointPage {
+  std::vector<OperationCheckpoint> checkpoints;
+  std::int64_t total_count = 0;
+  std::optional<PageKey> next;
+};
+
+struct CheckpointTotals {
+  std::int64_t operations = 0;                   // that have a checkpoint
+  std::int64_t checkpoints = 0, size_bytes = 0;  // the current ones and their predecessors
+  std::optional<std::string> oldest_created_at;
 };
 
 class OperationsRepository {
@@ -132,12 +167,21 @@ class OperationsRepository {
   // used for another request.
   virtual Result<Created> create(const NewOperation& operation, const std::optional<IdempotencyKey>& key) = 0;
 
+  // A new pending row with the request (also the seed and the pinned end of the data) of a failed or
+  // cancelled one, which becomes its parent and stays as it is: the same experiment from its beginning.
+  // Refused: kConflict in any other status, kPreconditionFailed; otherwise as create().
+  virtual Result<Created> retry(const OperationId& id, const OperationId& new_id,
+                                const Precondition& precondition,
+                                const std::optional<IdempotencyKey>& key) = 0;
+
   // With warnings, metrics (the epochs) and the current checkpoint.
   virtual Result<api::Operation> get(const OperationId& id) = 0;
   virtual Result<api::TrainingJob> job(const OperationId& id) = 0;
   // Without warnings and metrics, which a list doesn't show. The counts come from counters, not from
   // counting.
   virtual Result<OperationPage> list(const ListQuery& query) = 0;
+  // What was made from this operation (its retries), oldest first, as list() shows them.
+  virtual Result<std::vector<api::Operation>> children(const OperationId& id) = 0;
 
   // [1] cancelled or failed, with a checkpoint -> running: started_at now, completed_at, error, owner,
   // heartbeat, phase (queued) and cancel request cleared, attempt + 1, version + 1; the stored request's
@@ -158,6 +202,10 @@ class OperationsRepository {
   // [3] heartbeat_sequence + 1, progress and phase stored (not a version). New epochs are inserted or
   // replaced, new warnings are appended (the same text once).
   virtual Result<HeartbeatOutcome> heartbeat(const OperationId& id, const api::HeartbeatRequest& beat) = 0;
+
+  // [3] Epochs only; a sign of life as well.
+  virtual Result<std::int64_t> add_epochs(const OperationId& id, const Fence& fence,
+                                          const std::vector<api::EpochMetrics>& epochs) = 0;
 
   // created_at is the store's clock. The sequence number must be higher than any before it, also than that of
   // a checkpoint that was rewound.
@@ -211,9 +259,13 @@ class OperationsRepository {
 
   // Newest first. [10][11]
   virtual Result<std::vector<api::CheckpointInfo>> checkpoints(const OperationId& id) = 0;
-  // Clears the pointer and the rows of an operation that is not running; the files can go after. kConflict
-  // while running or pending, kCheckpointNotFound when there is none.
-  virtual Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id) = 0;
+  // Clears the pointer and the rows of an operation that is not running; the files can go after. A change of
+  // state, so version + 1: a late repeat with If-Match can't hit the checkpoint of a later run. kConflict
+  // while running or pending, kCheckpointNotFound when there is none, kPreconditionFailed.
+  virtual Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id,
+                                                              const Precondition& precondition) = 0;
+  virtual Result<CheckpointPage> list_checkpoints(const CheckpointQuery& query) = 0;
+  virtual Result<CheckpointTotals> checkpoint_totals() = 0;
 
   // Which objects of this operation the sweep may not touch: what rows name, and (for a running row)
   // everything of the current attempt. Nothing for an unknown operation. [11]

@@ -38,7 +38,10 @@ TEST_P(OperationsRepositoryContract, AnUnknownOperationIsNotFoundEverywhere) {
   EXPECT_THAT(store().request_cancel(id, "x", {}), F);
   EXPECT_THAT(store().end_orphan({.id = id, .attempt = 1, .owner = WorkerId{"worker-1"}}, "x"), F);
   EXPECT_THAT(store().checkpoints(id), F);
-  EXPECT_THAT(store().drop_checkpoints(id), F);
+  EXPECT_THAT(store().drop_checkpoints(id, {}), F);
+  EXPECT_THAT(store().add_epochs(id, fence, {}), F);
+  EXPECT_THAT(store().children(id), F);
+  EXPECT_THAT(store().retry(id, {"op_again"}, {}, std::nullopt), F);
 }
 
 TEST_P(OperationsRepositoryContract, TextsOfAnyLengthAndScriptComeBackUnchanged) {

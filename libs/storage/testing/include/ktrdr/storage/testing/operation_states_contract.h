@@ -182,8 +182,19 @@ TEST_P(StateMatrix, EveryChangeIsAcceptedOrRefusedByTheStateAndARefusalChangesNo
       {"request_cancel",
        [&](auto& id, auto&) { return outcome(s.request_cancel(id, "not needed", {})); },
        {O, O, O, O, C, C, C, C, C}},
+      {"retry",
+       [&](auto& id, auto&) { return outcome(s.retry(id, {id.value + "_again"}, {}, std::nullopt)); },
+       {C, C, C, C, C, O, O, O, O}},
+      {"add_epochs",
+       [&](auto& id, auto& fence) { return outcome(s.add_epochs(id, fence, heartbeat(fence, {7}).epochs)); },
+       {S, S, O, O, S, S, S, S, S}},
+      {"add_epochs by another",
+       [&](auto& id, auto& fence) {
+         return outcome(s.add_epochs(id, {fence.attempt, {"worker-9"}}, heartbeat(fence, {7}).epochs));
+       },
+       {S, S, S, S, S, S, S, S, S}},
       {"drop_checkpoints",
-       [&](auto& id, auto&) { return outcome(s.drop_checkpoints(id)); },
+       [&](auto& id, auto&) { return outcome(s.drop_checkpoints(id, {})); },
        {C, C, C, C, N, O, O, N, O}},
   };
   for (const Line& line : table) {
