@@ -32,6 +32,15 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--lease-seconds", arguments.lease_seconds,
                  "How long a worker may be silent before its operation fails")
       ->capture_default_str();
+  app.add_option(
+      "--database", options.database,
+      "Where operations are kept: postgresql://USER@HOST/NAME (several servers may share it; give the "
+      "password in PGPASSWORD or ~/.pgpass), memory: (nothing outlives the server); default: SQLite "
+      "in DATA_DIR");
+  app.add_option("--checkpoints", options.checkpoints,
+                 "Where checkpoints are kept; one folder for all servers of a database (default: "
+                 "DATA_DIR/checkpoints)");
+  app.add_option("--models", options.models, "Where finished models are kept (default: DATA_DIR/models)");
   app.add_option("--market-data", options.market_data,
                  "Where SYMBOL_timeframe.csv files are (default: DATA_DIR/market)");
   app.add_option("--strategies", options.strategies,

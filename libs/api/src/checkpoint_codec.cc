@@ -5,5 +5,9 @@ namespace ktrdr::api {
 KTRDR_WIRE_TYPE(CheckpointInfo);
 KTRDR_WIRE_TYPE(CheckpointData);
 KTRDR_WIRE_TYPE(CheckpointResponse);
+KTRDR_WIRE_TYPE(CheckpointSummary);
+KTRDR_WIRE_TYPE(CheckpointListResponse);
+KTRDR_WIRE_TYPE(CheckpointStatsResponse);
+KTRDR_WIRE_TYPE(CheckpointCleanupResponse);
 
 }  // namespace ktrdr::api

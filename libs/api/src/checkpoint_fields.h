@@ -37,4 +37,40 @@ struct Fields<CheckpointResponse> {
       std::tuple{field("success", &CheckpointResponse::success), field("data", &CheckpointResponse::data)};
 };
 
+template <>
+struct Fields<CheckpointSummary> {
+  static constexpr auto kTable =
+      std::tuple{field("operation_id", &CheckpointSummary::operation_id),
+                 field("checkpoint_type", &CheckpointSummary::checkpoint_type),
+                 field("created_at", &CheckpointSummary::created_at),
+                 field("state_summary", &CheckpointSummary::state_summary),
+                 field("artifacts_size_bytes", &CheckpointSummary::artifacts_size_bytes)};
+};
+
+template <>
+struct Fields<CheckpointListResponse> {
+  static constexpr auto kTable = std::tuple{field("success", &CheckpointListResponse::success),
+                                            field("data", &CheckpointListResponse::data),
+                                            field("total_count", &CheckpointListResponse::total_count),
+                                            field("next_cursor", &CheckpointListResponse::next_cursor)};
+};
+
+template <>
+struct Fields<CheckpointStatsResponse> {
+  static constexpr auto kTable =
+      std::tuple{field("success", &CheckpointStatsResponse::success),
+                 field("total_checkpoints", &CheckpointStatsResponse::total_checkpoints),
+                 field("kept_checkpoints", &CheckpointStatsResponse::kept_checkpoints),
+                 field("total_size_bytes", &CheckpointStatsResponse::total_size_bytes),
+                 field("oldest_checkpoint", &CheckpointStatsResponse::oldest_checkpoint)};
+};
+
+template <>
+struct Fields<CheckpointCleanupResponse> {
+  static constexpr auto kTable =
+      std::tuple{field("success", &CheckpointCleanupResponse::success),
+                 field("checkpoints_deleted", &CheckpointCleanupResponse::checkpoints_deleted),
+                 field("orphan_artifacts_cleaned", &CheckpointCleanupResponse::orphan_artifacts_cleaned)};
+};
+
 }  // namespace ktrdr::api::internal

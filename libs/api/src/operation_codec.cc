@@ -11,6 +11,8 @@ KTRDR_WIRE_TYPE(Operation);
 KTRDR_WIRE_TYPE(OperationSummary);
 KTRDR_WIRE_TYPE(OperationResponse);
 KTRDR_WIRE_TYPE(OperationListResponse);
+KTRDR_WIRE_TYPE(StatusUpdateRequest);
+KTRDR_WIRE_TYPE(StatusUpdateResponse);
 KTRDR_WIRE_TYPE(CancelRequest);
 KTRDR_WIRE_TYPE(CancelData);
 KTRDR_WIRE_TYPE(CancelResponse);

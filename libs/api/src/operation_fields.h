@@ -114,7 +114,23 @@ struct Fields<OperationListResponse> {
   static constexpr auto kTable = std::tuple{field("success", &OperationListResponse::success),
                                             field("data", &OperationListResponse::data),
                                             field("total_count", &OperationListResponse::total_count),
-                                            field("active_count", &OperationListResponse::active_count)};
+                                            field("active_count", &OperationListResponse::active_count),
+                                            field("next_cursor", &OperationListResponse::next_cursor)};
+};
+
+template <>
+struct Fields<StatusUpdateRequest> {
+  static constexpr auto kTable = std::tuple{required("status", &StatusUpdateRequest::status),
+                                            field("error_message", &StatusUpdateRequest::error_message)};
+};
+
+template <>
+struct Fields<StatusUpdateResponse> {
+  static constexpr auto kTable = std::tuple{field("success", &StatusUpdateResponse::success),
+                                            field("operation_id", &StatusUpdateResponse::operation_id),
+                                            field("previous_status", &StatusUpdateResponse::previous_status),
+                                            field("new_status", &StatusUpdateResponse::new_status),
+                                            field("version", &StatusUpdateResponse::version)};
 };
 
 template <>

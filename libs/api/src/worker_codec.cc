@@ -8,6 +8,7 @@ KTRDR_WIRE_TYPE(std::vector<WorkerInfo>);
 KTRDR_WIRE_TYPE(ClaimRequest);
 KTRDR_WIRE_TYPE(ClaimAnswer);
 KTRDR_WIRE_TYPE(HeartbeatRequest);
+KTRDR_WIRE_TYPE(AddMetricsRequest);
 KTRDR_WIRE_TYPE(HeartbeatAnswer);
 KTRDR_WIRE_TYPE(CommitCheckpointRequest);
 KTRDR_WIRE_TYPE(CommitCheckpointAnswer);

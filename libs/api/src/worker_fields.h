@@ -61,6 +61,13 @@ struct Fields<HeartbeatRequest> {
 };
 
 template <>
+struct Fields<AddMetricsRequest> {
+  static constexpr auto kTable = std::tuple{required("attempt", &AddMetricsRequest::attempt),
+                                            required("worker_id", &AddMetricsRequest::worker_id),
+                                            required("epochs", &AddMetricsRequest::epochs)};
+};
+
+template <>
 struct Fields<HeartbeatAnswer> {
   static constexpr auto kTable =
       std::tuple{field("success", &HeartbeatAnswer::success), field("cancel", &HeartbeatAnswer::cancel),

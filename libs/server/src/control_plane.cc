@@ -9,11 +9,11 @@
 #include "ktrdr/core/log.h"
 #include "ktrdr/http/server.h"
 #include "ktrdr/server/data_folder.h"
-#include "ktrdr/services/checkpoint_sweeper.h"
+#include "ktrdr/services/checkpoint_service.h"
 #include "ktrdr/services/lease_watch.h"
 #include "ktrdr/services/periodic_task.h"
 #include "ktrdr/services/task_queue.h"
-#include "ktrdr/storage/sqlite_repository.h"
+#include "ktrdr/storage/open_repository.h"
 #include "local_workers.h"
 #include "routes.h"
 
@@ -27,6 +27,7 @@ constexpr Duration kTendWorkers = std::chrono::milliseconds(200);
 constexpr Duration kAnswerWaiters = std::chrono::milliseconds(250);
 constexpr Duration kDispatch = std::chrono::seconds(1);
 constexpr Duration kHousekeeping = std::chrono::hours(24);
+constexpr Duration kCheckpointMaxAge = std::chrono::hours(24 * 30);
 constexpr Duration kShortestLease = std::chrono::milliseconds(500);
 constexpr int kMostLocalWorkers = 64;
 constexpr std::size_t kDispatchThreads = 4;
@@ -73,6 +74,17 @@ std::string reachable(const std::string& address) {
   return address.find(':') == std::string::npos ? address : "[" + (address == "::" ? "::1" : address) + "]";
 }
 
+// What a local worker is told of places outside the data folder.
+std::vector<std::string> places_of(const ServeOptions& options) {
+  std::vector<std::string> arguments;
+  const auto add = [&](const char* name, const std::optional<fs::path>& place) {
+    if (place) arguments.insert(arguments.end(), {name, fs::absolute(*place)});
+  };
+  add("--checkpoints", options.checkpoints);
+  add("--models", options.models);
+  return arguments;
+}
+
 fs::path absolute_or(const std::optional<fs::path>& given, const fs::path& fallback) {
   return fs::absolute(given.value_or(fallback));
 }
@@ -102,15 +114,16 @@ struct ControlPlane::Parts {
                   {.market_data = absolute_or(options.market_data, folder.market()),
                    .strategies = absolute_or(options.strategies, folder.strategies())}),
         lease_watch(options.lease),
-        sweeper(*operations_repository, checkpoint_store),
-        local_workers(clock, folder, std::move(program), options.local_workers),
+        checkpoints(clock, *operations_repository, checkpoint_store),
+        local_workers(clock, folder, std::move(program), options.local_workers, places_of(options)),
         routes{.clock = clock,
                .operations = operations,
                .trainings = trainings,
+               .checkpoints = checkpoints,
                .starts = starts,
                .workers = registry,
                .wake_dispatcher = [this] { dispatch_loop->wake(); },
-               .checkpoints_root = folder.checkpoints(),
+               .checkpoints_root = absolute_or(options.checkpoints, folder.checkpoints()),
                .heartbeat_interval = heartbeat_interval,
                .may_name_data_dir = options.require_token} {}
 
@@ -141,7 +154,7 @@ struct ControlPlane::Parts {
   services::OperationsService operations;
   services::TrainingsService trainings;
   services::LeaseWatch lease_watch;
-  services::CheckpointSweeper sweeper;
+  services::CheckpointService checkpoints;
   LocalWorkers local_workers;
   RouteContext routes;
   std::unique_ptr<http::Server> http_server;
@@ -161,8 +174,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
     TRY_ASSIGN(token, folder.token_text());
   }
   TRY_ASSIGN(checkpoints::FileCheckpointStore store,
-             checkpoints::FileCheckpointStore::open(folder.checkpoints()));
-  TRY_ASSIGN(auto repository, storage::open_sqlite_repository(folder.database(), clock));
+             checkpoints::FileCheckpointStore::open(absolute_or(options.checkpoints, folder.checkpoints())));
+  TRY_ASSIGN(auto repository, storage::open_repository(options.database, folder.database(), clock));
 
   auto parts = std::make_unique<Parts>(clock, options, folder, std::move(lock), std::move(program),
                                        std::move(repository), std::move(store), token);
@@ -218,7 +231,9 @@ void ControlPlane::Parts::watch_leases() {
 }
 
 void ControlPlane::Parts::housekeeping() {
-  sweeper.sweep();
+  if (const auto cleaned = checkpoints.clean_up(kCheckpointMaxAge); !cleaned.ok()) {
+    log(LogLevel::kWarning, "old checkpoints stay", {{"error", cleaned.error().describe()}});
+  }
   const auto week_ago = clock.wall_ms() - Duration(std::chrono::hours(7 * 24)).count();
   if (const auto forgotten = operations_repository->forget_idempotency_keys(week_ago); !forgotten.ok()) {
     log(LogLevel::kWarning, "old idempotency keys stay", {{"error", forgotten.error().describe()}});

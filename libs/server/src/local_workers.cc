@@ -57,8 +57,12 @@ struct SpawnPlan {
 
 }  // namespace
 
-LocalWorkers::LocalWorkers(Clock& clock, DataFolder folder, std::filesystem::path program, int slots)
-    : clock_(clock), folder_(std::move(folder)), program_(std::move(program)) {
+LocalWorkers::LocalWorkers(Clock& clock, DataFolder folder, std::filesystem::path program, int slots,
+                           std::vector<std::string> more_arguments)
+    : clock_(clock),
+      folder_(std::move(folder)),
+      program_(std::move(program)),
+      more_arguments_(std::move(more_arguments)) {
   for (int number = 0; number < slots; ++number)
     slots_.push_back({.number = number, .backoff = kFirstBackoff});
 }
@@ -130,6 +134,7 @@ Result<pid_t> LocalWorkers::spawn(const Slot& slot, int lock_descriptor) const {
 
   std::vector<std::string> arguments = {program_, "--data-dir", folder_.root,
                                         "--name", name,         "--exit-when-idle-alone"};
+  arguments.insert(arguments.end(), more_arguments_.begin(), more_arguments_.end());
   std::vector<std::string> environment = worker_environment();
   pid_t pid = 0;
   const int status = ::posix_spawn(&pid, program_.c_str(), &plan.files, &plan.attributes,

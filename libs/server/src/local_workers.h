@@ -18,7 +18,8 @@ namespace ktrdr::server {
 
 class LocalWorkers {
  public:
-  LocalWorkers(Clock& clock, DataFolder folder, std::filesystem::path program, int slots);
+  LocalWorkers(Clock& clock, DataFolder folder, std::filesystem::path program, int slots,
+               std::vector<std::string> more_arguments);
 
   // Reaps the dead and starts what is missing. Called by a loop, often; returns at once.
   void tend();
@@ -42,6 +43,7 @@ class LocalWorkers {
   Clock& clock_;
   const DataFolder folder_;
   const std::filesystem::path program_;
+  const std::vector<std::string> more_arguments_;
   std::vector<Slot> slots_;
 };
 

@@ -222,7 +222,7 @@ void cancel_operation(RouteContext& context, const Request& request, http::Respo
 // ---- checkpoints ----
 
 Result<api::CheckpointResponse> show_checkpoint(RouteContext& context, const OperationId& id) {
-  TRY_ASSIGN(std::vector<api::CheckpointInfo> kept, context.operations.checkpoints(id));
+  TRY_ASSIGN(std::vector<api::CheckpointInfo> kept, context.checkpoints.checkpoints(id));
   const api::CheckpointInfo current = kept.front();
   return api::CheckpointResponse{
       .data = {.operation_id = id.value,
@@ -234,7 +234,7 @@ Result<api::CheckpointResponse> show_checkpoint(RouteContext& context, const Ope
 }
 
 Result<api::MessageResponse> delete_checkpoint(RouteContext& context, const OperationId& id) {
-  TRY(context.operations.delete_checkpoints(id));
+  TRY(context.checkpoints.remove(id, {}));
   return api::MessageResponse{.message = "The checkpoints of " + id.value + " are deleted."};
 }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "ktrdr/http/router.h"
+#include "ktrdr/services/checkpoint_service.h"
 #include "ktrdr/services/dispatcher.h"
 #include "ktrdr/services/operations_service.h"
 #include "ktrdr/services/task_queue.h"
@@ -18,6 +19,7 @@ struct RouteContext {
   Clock& clock;
   services::OperationsService& operations;
   services::TrainingsService& trainings;
+  services::CheckpointService& checkpoints;
   services::TaskQueue& starts;
   services::WorkerRegistry& workers;
   std::function<void()> wake_dispatcher;

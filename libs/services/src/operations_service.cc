@@ -1,5 +1,6 @@
 #include "ktrdr/services/operations_service.h"
 
+#include "checkpoint_files.h"
 #include "ktrdr/core/log.h"
 
 namespace ktrdr::services {
@@ -36,16 +37,37 @@ OperationsService::OperationsService(Clock& clock, storage::OperationsRepository
       dispatcher_(dispatcher),
       dispatches_(dispatches) {}
 
-Result<api::Operation> OperationsService::get(const OperationId& id) { return operations_.get(id); }
+Result<api::Operation> OperationsService::get(const OperationId& id) {
+  TRY_ASSIGN(api::Operation operation, operations_.get(id));
+  if (is_finished(operation.status)) cache_.forget(id);  // also when it ended at another server
+  cache_.show_progress(operation);
+  return operation;
+}
 
 Result<storage::OperationPage> OperationsService::list(const storage::ListQuery& query) {
-  return operations_.list(query);
+  TRY_ASSIGN(storage::OperationPage page, operations_.list(query));
+  for (api::Operation& operation : page.operations) cache_.show_progress(operation);
+  return page;
+}
+
+Result<std::vector<api::Operation>> OperationsService::children(const OperationId& id) {
+  return operations_.children(id);
+}
+
+Result<api::Operation> OperationsService::retry(const OperationId& id,
+                                                const storage::Precondition& precondition,
+                                                const std::optional<storage::IdempotencyKey>& key) {
+  const OperationId new_id = new_operation_id("retry_training", clock_.wall_ms());
+  TRY_ASSIGN(storage::Created created, operations_.retry(id, new_id, precondition, key));
+  log_change(created.replayed ? "retry repeated" : "retried", created.operation);
+  return std::move(created.operation);
 }
 
 Result<storage::Resumed> OperationsService::try_resume(const OperationId& id, bool allow_changes,
                                                        const storage::Precondition& precondition,
                                                        const std::optional<storage::IdempotencyKey>& key) {
   TRY_ASSIGN(storage::Resumed resumed, operations_.try_resume(id, allow_changes, precondition, key));
+  if (!resumed.replayed) cache_.forget(id);  // after the store, never before
   log_change(resumed.replayed ? "resume repeated" : "resumed", resumed.operation);
   return resumed;
 }
@@ -92,6 +114,40 @@ Result<api::Operation> OperationsService::cancel(const OperationId& id, const st
     log(LogLevel::kInfo, "the worker hears of the cancel with its next heartbeat", {{"operation", id.value}});
   }
   return operation;
+}
+
+Result<api::Operation> OperationsService::update_status(const OperationId& id, api::OperationStatus status,
+                                                        const std::string& message,
+                                                        const storage::Precondition& precondition) {
+  const auto refuse = [&](const std::string& way) {
+    return Error(ErrorCode::kConflict,
+                 "An operation is not set to " + std::string(to_string(status)) + " from outside; " + way);
+  };
+  switch (status) {
+    case api::OperationStatus::kCancelled: return cancel(id, message, precondition);
+    case api::OperationStatus::kFailed: return fail_unclaimed(id, message, precondition);
+    case api::OperationStatus::kRunning: return refuse("use resume.");
+    case api::OperationStatus::kPending: return refuse("use retry.");
+    case api::OperationStatus::kCompleted: return refuse("its worker completes it.");
+  }
+  CHECK(false, "every status is handled");
+}
+
+// Within one attempt a row that nobody claimed has one version only, so the attempt is fence enough.
+Result<api::Operation> OperationsService::fail_unclaimed(const OperationId& id, const std::string& message,
+                                                         const storage::Precondition& precondition) {
+  TRY_ASSIGN(const api::Operation now, operations_.get(id));
+  if (precondition.if_version.value_or(now.version) != now.version) {
+    return Error(ErrorCode::kPreconditionFailed, "Operation " + id.value + " is at version " +
+                                                     std::to_string(now.version) +
+                                                     "; read it again before changing it.");
+  }
+  TRY_ASSIGN(
+      api::Operation failed,
+      operations_.fail_unclaimed(id, now.attempt, message.empty() ? "Given up by a client." : message));
+  log_change("failed", failed);
+  finished(failed);
+  return failed;
 }
 
 // Only makes it faster, and nobody waits for it: a frozen worker takes seconds not to answer. By the time
@@ -148,6 +204,7 @@ void OperationsService::answer_waiters() {
 }
 
 void OperationsService::finished(const api::Operation& operation) {
+  cache_.forget({operation.operation_id});
   std::vector<Then> thens;
   {
     auto waiters = waiters_.lock();
@@ -156,20 +213,6 @@ void OperationsService::finished(const api::Operation& operation) {
     waiters->erase(begin, end);
   }
   for (const Then& then : thens) then(operation);
-}
-
-Result<std::vector<api::CheckpointInfo>> OperationsService::checkpoints(const OperationId& id) {
-  TRY_ASSIGN(std::vector<api::CheckpointInfo> kept, operations_.checkpoints(id));
-  if (kept.empty()) {
-    return Error(ErrorCode::kCheckpointNotFound, "Operation " + id.value + " has no checkpoint.");
-  }
-  return kept;
-}
-
-Result<void> OperationsService::delete_checkpoints(const OperationId& id) {
-  TRY_ASSIGN(const std::vector<CheckpointRef> dropped, operations_.drop_checkpoints(id, {}));
-  remove_files(id, dropped);
-  return {};
 }
 
 Result<api::TrainingJob> OperationsService::job(const OperationId& id) { return operations_.job(id); }
@@ -191,7 +234,15 @@ Result<api::HeartbeatAnswer> OperationsService::heartbeat(const OperationId& id,
     if (is_store_trouble(outcome.error())) store_trouble_ = true;
     return outcome.error();
   }
+  cache_.accepted(id, request);
   return api::HeartbeatAnswer{.cancel = outcome->cancel_requested, .version = outcome->version};
+}
+
+Result<api::AppliedAnswer> OperationsService::add_metrics(const OperationId& id,
+                                                          const api::AddMetricsRequest& request) {
+  TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
+  TRY_ASSIGN(const std::int64_t version, operations_.add_epochs(id, fence, request.epochs));
+  return api::AppliedAnswer{.version = version};
 }
 
 Result<api::CommitCheckpointAnswer> OperationsService::commit_checkpoint(
@@ -219,7 +270,7 @@ Result<api::AppliedAnswer> OperationsService::complete(const OperationId& id,
   TRY_ASSIGN(const storage::Completed completed, operations_.complete(id, request));
   log_change("completed", completed.operation);
   finished(completed.operation);
-  remove_files(id, completed.dropped);  // rule 12: the row first, the files after
+  remove_files(checkpoints_, id, completed.dropped);  // rule 12: the row first, the files after
   return api::AppliedAnswer{.version = completed.operation.version};
 }
 
@@ -247,16 +298,6 @@ Result<void> OperationsService::end_orphan(const storage::Pulse& silent, const s
   TRY_ASSIGN(const api::Operation operation, operations_.get(silent.id));
   finished(operation);
   return {};
-}
-
-// A file that stays costs disk only: the sweep of unreferenced objects takes it later.
-void OperationsService::remove_files(const OperationId& id, const std::vector<CheckpointRef>& refs) {
-  for (const CheckpointRef ref : refs) {
-    if (const auto removed = checkpoints_.remove(id, ref); !removed.ok()) {
-      log(LogLevel::kWarning, "a checkpoint's files are left for the sweep",
-          {{"operation", id.value}, {"checkpoint", ref.to_string()}, {"error", removed.error().describe()}});
-    }
-  }
 }
 
 }  // namespace ktrdr::services

@@ -239,14 +239,85 @@ TEST(OperationsService, AnOrphanThatMovedIsLeftAlone) {
   EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
 }
 
-TEST(OperationsService, DeletingCheckpointsNeedsSome) {
+TEST(OperationsService, ARetryIsANewOperationThatWaits) {
   TestBench bench;
-  EXPECT_THAT(bench.service.checkpoints(bench.id), FailsWith(ErrorCode::kCheckpointNotFound));
   bench.run_until_failed();
-  EXPECT_EQ(bench.service.checkpoints(bench.id)->size(), 1u);
-  ASSERT_THAT(bench.service.delete_checkpoints(bench.id), IsOk());
-  EXPECT_THAT(bench.service.checkpoints(bench.id), FailsWith(ErrorCode::kCheckpointNotFound));
-  EXPECT_THAT(bench.resume(), FailsWith(ErrorCode::kCheckpointNotFound));
+  const auto retried = bench.service.retry(bench.id, {}, std::nullopt);
+  ASSERT_THAT(retried, IsOk());
+  EXPECT_TRUE(retried->operation_id.starts_with("op_retry_training_")) << retried->operation_id;
+  EXPECT_EQ(retried->status, OperationStatus::kPending);
+  EXPECT_EQ(bench.service.children(bench.id)->size(), 1u);
+  EXPECT_THAT(bench.service.retry({retried->operation_id}, {}, std::nullopt),
+              FailsWith(ErrorCode::kConflict));
+}
+
+TEST(OperationsService, UpdateStatusStaysWithinTheStateMachine) {
+  TestBench bench;
+  const auto set = [&](OperationStatus status, storage::Precondition precondition = {}) {
+    return bench.service.update_status(bench.id, status, "by hand", precondition);
+  };
+  for (const auto status : {OperationStatus::kPending, OperationStatus::kRunning, OperationStatus::kCompleted,
+                            OperationStatus::kFailed})
+    EXPECT_THAT(set(status), FailsWith(ErrorCode::kConflict)) << to_string(status);
+  EXPECT_EQ(bench.service.get(bench.id)->version, 1);
+  bench.run_until_failed();
+  ASSERT_THAT(bench.service.try_resume(bench.id, false, {}, std::nullopt), IsOk());
+  const std::int64_t version = bench.service.get(bench.id)->version;
+  EXPECT_THAT(set(OperationStatus::kFailed, {version - 1}), FailsWith(ErrorCode::kPreconditionFailed));
+  EXPECT_EQ(set(OperationStatus::kFailed, {version})->status, OperationStatus::kFailed);
+  EXPECT_EQ(bench.service.get(bench.id)->error_message, "by hand");
+  ASSERT_THAT(bench.service.try_resume(bench.id, false, {}, std::nullopt), IsOk());
+  bench.claim(3);
+  EXPECT_THAT(set(OperationStatus::kFailed), FailsWith(ErrorCode::kConflict)) << "its worker decides";
+  EXPECT_EQ(set(OperationStatus::kCancelled)->phase, api::Phase::kCancelling);
+}
+
+// ---- the seed's cache ----
+
+TEST(OperationsService, TheCacheIsChangedOnlyAfterTheStoreAcceptedTheChange) {
+  TestBench bench;
+  bench.claim();
+  api::HeartbeatRequest beat{.attempt = 1, .worker_id = "worker-9"};
+  beat.progress.percentage = 80;
+  EXPECT_THAT(bench.service.heartbeat(bench.id, beat), FailsWith(ErrorCode::kStale));
+  EXPECT_EQ(bench.service.get(bench.id)->progress.percentage, 0);
+  beat.worker_id = "worker-1";
+  ASSERT_THAT(bench.service.heartbeat(bench.id, beat), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->progress.percentage, 80);
+}
+
+TEST(OperationsService, AfterAResumeTheCacheShowsNothingOfTheAttemptBefore) {
+  TestBench bench;
+  bench.claim();
+  bench.commit(1, 0, std::nullopt);
+  api::HeartbeatRequest beat{.attempt = 1, .worker_id = "worker-1"};
+  beat.progress.context.global_step = 900;
+  ASSERT_THAT(bench.service.heartbeat(bench.id, beat), IsOk());
+  EXPECT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom"}), IsOk());
+  ASSERT_THAT(bench.service.try_resume(bench.id, false, {}, std::nullopt), IsOk());
+  EXPECT_EQ(api::to_json(*bench.service.get(bench.id)), api::to_json(*bench.store->get(bench.id)));
+}
+
+TEST(OperationsCache, ShowsTheFurtherProgressOfTheSameAttemptOnly) {
+  OperationsCache cache;
+  api::Operation row{.operation_id = "op_1", .status = OperationStatus::kRunning, .attempt = 2};
+  row.progress.context.global_step = 50;
+  const auto shown = [&](Attempt attempt, std::int64_t step) {
+    api::HeartbeatRequest beat{.attempt = attempt, .worker_id = "w"};
+    beat.progress.context.global_step = step;
+    cache.accepted({"op_1"}, beat);
+    api::Operation copy = row;
+    cache.show_progress(copy);
+    return copy.progress.context.global_step;
+  };
+  EXPECT_EQ(shown(1, 999), 50) << "an attempt before";
+  EXPECT_EQ(shown(2, 40), 50) << "another server was told more";
+  EXPECT_EQ(shown(2, 60), 60);
+  EXPECT_EQ(shown(1, 70), 60) << "a late answer to an attempt before";
+  row.status = OperationStatus::kFailed;
+  EXPECT_EQ(shown(2, 80), 50) << "live progress of what is over";
+  cache.forget({"op_1"});
+  EXPECT_EQ(cache.size(), 0u);
 }
 
 }  // namespace

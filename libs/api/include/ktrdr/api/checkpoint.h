@@ -44,4 +44,33 @@ struct CheckpointResponse {
   CheckpointData data;
 };
 
+// One line of GET /checkpoints: the current checkpoint of an operation.
+struct CheckpointSummary {
+  std::string operation_id;
+  CheckpointType checkpoint_type = CheckpointType::kPeriodic;
+  std::string created_at;
+  CheckpointInfo state_summary;
+  std::int64_t artifacts_size_bytes = 0;
+};
+
+struct CheckpointListResponse {
+  bool success = true;
+  std::vector<CheckpointSummary> data;
+  std::int64_t total_count = 0;
+  std::optional<std::string> next_cursor;
+};
+
+struct CheckpointStatsResponse {
+  bool success = true;
+  std::int64_t total_checkpoints = 0;  // operations that have one, as in the list
+  std::int64_t kept_checkpoints = 0;   // with the predecessors that are kept as a fall-back
+  std::int64_t total_size_bytes = 0;   // of all that are kept
+  std::optional<std::string> oldest_checkpoint;
+};
+
+struct CheckpointCleanupResponse {
+  bool success = true;
+  std::int64_t checkpoints_deleted = 0, orphan_artifacts_cleaned = 0;
+};
+
 }  // namespace ktrdr::api

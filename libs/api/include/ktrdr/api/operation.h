@@ -118,6 +118,20 @@ struct OperationListResponse {
   bool success = true;
   std::vector<OperationSummary> data;
   std::int64_t total_count = 0, active_count = 0;
+  std::optional<std::string> next_cursor;  // `cursor` of the next page; none on the last one
+};
+
+// PATCH /operations/{id}/status. Upper and lower case are the same here, as in the Python project.
+struct StatusUpdateRequest {
+  std::string status;
+  std::optional<std::string> error_message;
+};
+
+struct StatusUpdateResponse {
+  bool success = true;
+  std::string operation_id;
+  OperationStatus previous_status = OperationStatus::kPending, new_status = OperationStatus::kPending;
+  std::int64_t version = 0;
 };
 
 struct CancelRequest {

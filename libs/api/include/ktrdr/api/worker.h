@@ -55,6 +55,13 @@ struct HeartbeatRequest {
   std::vector<std::string> warnings;  // new ones
 };
 
+// POST /operations/{id}/metrics: the rows of finished epochs, fenced like every write of a worker.
+struct AddMetricsRequest {
+  std::int64_t attempt = 0;
+  std::string worker_id;
+  std::vector<EpochMetrics> epochs;
+};
+
 struct HeartbeatAnswer {
   bool success = true;
   bool cancel = false;  // stop at the next batch, save a checkpoint of that point, report stopped

@@ -27,6 +27,11 @@ struct ServeOptions {
   bool require_token = true;               // --no-auth: only on a loopback address
   int local_workers = 1;
   Duration lease = std::chrono::seconds(10);
+  // Empty: SQLite in the data folder. "postgresql://...": a store that several servers may share. "memory:":
+  // cache-only mode, nothing outlives this process.
+  std::string database;
+  std::optional<std::filesystem::path> checkpoints;     // default: <data_dir>/checkpoints; shared by servers
+  std::optional<std::filesystem::path> models;          // default: <data_dir>/models
   std::optional<std::filesystem::path> market_data;     // default: <data_dir>/market
   std::optional<std::filesystem::path> strategies;      // default: <data_dir>/strategies
   std::optional<std::filesystem::path> worker_program;  // default: ktrdr-worker beside this program

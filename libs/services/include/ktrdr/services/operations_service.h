@@ -14,6 +14,7 @@
 #include "ktrdr/core/clock.h"
 #include "ktrdr/core/synchronized.h"
 #include "ktrdr/services/dispatcher.h"
+#include "ktrdr/services/operations_cache.h"
 #include "ktrdr/services/task_queue.h"
 #include "ktrdr/services/worker_gateway.h"
 #include "ktrdr/services/worker_registry.h"
@@ -31,6 +32,12 @@ class OperationsService {
 
   Result<api::Operation> get(const OperationId& id);
   Result<storage::OperationPage> list(const storage::ListQuery& query);
+
+  Result<std::vector<api::Operation>> children(const OperationId& id);
+
+  // The same experiment from its beginning, as a new operation; the caller wakes the dispatcher.
+  Result<api::Operation> retry(const OperationId& id, const storage::Precondition& precondition,
+                               const std::optional<storage::IdempotencyKey>& key);
 
   // One UPDATE decides, in the store; a refusal changed nothing.
   Result<storage::Resumed> try_resume(const OperationId& id, bool allow_changes,
@@ -51,20 +58,23 @@ class OperationsService {
   Result<api::Operation> cancel(const OperationId& id, const std::string& reason,
                                 const storage::Precondition& precondition);
 
+  // The seed's direct change of status, within the state machine: cancelled is cancel(); failed ends an
+  // attempt that nobody has claimed; every other wish is refused with kConflict and the way that leads there.
+  Result<api::Operation> update_status(const OperationId& id, api::OperationStatus status,
+                                       const std::string& message, const storage::Precondition& precondition);
+
   // Calls `then` once, from any thread: with the operation as soon as it is finished, or as it is after
   // `timeout`.
   using Then = std::function<void(Result<api::Operation>)>;
   void when_finished(const OperationId& id, Duration timeout, Then then);
   void answer_waiters();  // called by a loop: the ones whose time is up or whose operation ended elsewhere
 
-  Result<std::vector<api::CheckpointInfo>> checkpoints(const OperationId& id);
-  Result<void> delete_checkpoints(const OperationId& id);
-
   // ---- for workers; every one is fenced ----
 
   Result<api::TrainingJob> job(const OperationId& id);
   Result<api::ClaimAnswer> claim(const OperationId& id, const api::ClaimRequest& request);
   Result<api::HeartbeatAnswer> heartbeat(const OperationId& id, const api::HeartbeatRequest& request);
+  Result<api::AppliedAnswer> add_metrics(const OperationId& id, const api::AddMetricsRequest& request);
   Result<api::CommitCheckpointAnswer> commit_checkpoint(const OperationId& id,
                                                         const api::CommitCheckpointRequest& request);
   Result<api::CommitCheckpointAnswer> rewind(const OperationId& id, const api::RewindRequest& request);
@@ -89,7 +99,8 @@ class OperationsService {
   api::ResumeOperationData resume_answer(const storage::Resumed& resumed, Dispatched dispatched);
   void tell_worker_to_cancel(const api::Operation& operation);
   void finished(const api::Operation& operation);
-  void remove_files(const OperationId& id, const std::vector<CheckpointRef>& refs);
+  Result<api::Operation> fail_unclaimed(const OperationId& id, const std::string& message,
+                                        const storage::Precondition& precondition);
 
   Clock& clock_;
   storage::OperationsRepository& operations_;
@@ -98,6 +109,7 @@ class OperationsService {
   WorkerGateway& gateway_;
   Dispatcher& dispatcher_;
   TaskQueue& dispatches_;
+  OperationsCache cache_;
   Synchronized<Waiters> waiters_;
   std::atomic<bool> store_trouble_ = false;
 };

@@ -1,0 +1,66 @@
+#include "ktrdr/services/checkpoint_service.h"
+
+#include <algorithm>
+
+#include "checkpoint_files.h"
+#include "ktrdr/core/log.h"
+
+namespace ktrdr::services {
+
+void remove_files(checkpoints::CheckpointStore& objects, const OperationId& id,
+                  const std::vector<CheckpointRef>& refs) {
+  for (const CheckpointRef ref : refs) {
+    if (const auto removed = objects.remove(id, ref); !removed.ok()) {
+      log(LogLevel::kWarning, "a checkpoint's files are left for the sweep",
+          {{"operation", id.value}, {"checkpoint", ref.to_string()}, {"error", removed.error().describe()}});
+    }
+  }
+}
+
+CheckpointService::CheckpointService(Clock& clock, storage::OperationsRepository& operations,
+                                     checkpoints::CheckpointStore& objects)
+    : clock_(clock), operations_(operations), objects_(objects), sweeper_(operations, objects) {}
+
+Result<std::vector<api::CheckpointInfo>> CheckpointService::checkpoints(const OperationId& id) {
+  TRY_ASSIGN(std::vector<api::CheckpointInfo> kept, operations_.checkpoints(id));
+  if (!kept.empty()) return kept;
+  return Error(ErrorCode::kCheckpointNotFound, "Operation " + id.value + " has no checkpoint.");
+}
+
+Result<storage::CheckpointPage> CheckpointService::list(const storage::CheckpointQuery& query) {
+  return operations_.list_checkpoints(query);
+}
+
+Result<storage::CheckpointTotals> CheckpointService::totals() { return operations_.checkpoint_totals(); }
+
+Result<void> CheckpointService::remove(const OperationId& id, const storage::Precondition& precondition) {
+  TRY_ASSIGN(const std::vector<CheckpointRef> dropped, operations_.drop_checkpoints(id, precondition));
+  remove_files(objects_, id, dropped);
+  return {};
+}
+
+std::string CheckpointService::moment_before(Duration age) const {
+  return iso8601_utc(std::max<std::int64_t>(0, clock_.wall_ms() - age.count()));
+}
+
+Result<CleanedUp> CheckpointService::clean_up(Duration max_age) {
+  storage::CheckpointQuery query{.created_before = moment_before(max_age)};
+  CleanedUp cleaned;
+  do {
+    TRY_ASSIGN(const storage::CheckpointPage page, operations_.list_checkpoints(query));
+    for (const storage::OperationCheckpoint& old : page.checkpoints) {
+      // The version fences: whoever was resumed since the list was read is another run with its own
+      // checkpoints.
+      const auto removed = remove(old.operation, {.if_version = old.operation_version});
+      if (removed.ok()) ++cleaned.checkpoints_deleted;
+      else if (removed.error().code != ErrorCode::kConflict)  // live ones are left alone
+        log(LogLevel::kInfo, "an old checkpoint stays",
+            {{"operation", old.operation.value}, {"error", removed.error().describe()}});
+    }
+    query.after = page.next;
+  } while (query.after);
+  cleaned.orphan_artifacts_cleaned = sweeper_.sweep();
+  return cleaned;
+}
+
+}  // namespace ktrdr::services

@@ -1,0 +1,18 @@
+#include "ktrdr/storage/open_repository.h"
+
+#include "ktrdr/storage/memory_repository.h"
+#include "ktrdr/storage/sqlite_repository.h"
+
+namespace ktrdr::storage {
+
+Result<std::unique_ptr<OperationsRepository>> open_repository(const std::string& database,
+                                                              const std::filesystem::path& default_file,
+                                                              Clock& clock) {
+  if (database.empty()) return open_sqlite_repository(default_file, clock);
+  if (database == "memory:") return make_memory_repository(clock);
+  // Its text is not repeated: it may hold a password.
+  return Error(ErrorCode::kInvalidArgument,
+               "--database must be postgresql://USER@HOST/NAME or memory: (without it, SQLite is used).");
+}
+
+}  // namespace ktrdr::storage
