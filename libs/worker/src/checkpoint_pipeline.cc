@@ -2,7 +2,7 @@
 // whole:
 //
 //   1. the trainer copies its state into the snapshot (training waits only for this);
-//   2. this thread writes the object: files, fsync, rename, fsync (FileCheckpointStore); the snapshot is free
+//   2. the writer writes the object: files, fsync, rename, fsync (FileCheckpointStore); the snapshot is free
 //   again;
 //   3. the row is committed through the server, naming the last acknowledged checkpoint as the parent (rule
 //   4);
@@ -12,7 +12,7 @@
 // been lost: the checkpoint in `sending` may be the row's pointer already, so its files stay. Newer
 // checkpoints are written meanwhile, but only the newest is kept, in `newest`; nobody has heard of the ones
 // in between, so their files can go.
-#include "checkpoint_writer.h"
+#include "ktrdr/worker/checkpoint_pipeline.h"
 
 #include <algorithm>
 
@@ -24,7 +24,6 @@ namespace {
 
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
 constexpr Duration kLongestBackoff = std::chrono::seconds(2);
-constexpr Duration kLookAround = std::chrono::milliseconds(100);  // how soon save_now() notices a deadline
 
 Error abandoned_error() {
   return {ErrorCode::kStale, "The server gave this operation to another attempt; nothing is saved."};
@@ -32,9 +31,9 @@ Error abandoned_error() {
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(const Clock& clock, checkpoints::CheckpointStore& store,
-                                   ServerLink& server, RunReport& report, training::StopSignal& stop,
-                                   CheckpointLineage lineage)
+CheckpointPipeline::CheckpointPipeline(const Clock& clock, checkpoints::CheckpointStore& store,
+                                       ServerApi& server, RunReport& report, training::StopSignal& stop,
+                                       CheckpointLineage lineage)
     : clock_(clock),
       store_(store),
       server_(server),
@@ -42,25 +41,12 @@ CheckpointWriter::CheckpointWriter(const Clock& clock, checkpoints::CheckpointSt
       stop_(stop),
       lineage_(std::move(lineage)),
       state_(State{.acknowledged = lineage_.acknowledged, .next_sequence = lineage_.next_sequence}),
-      backoff_(kFirstBackoff),
-      thread_([this] { run(); }) {}
-
-CheckpointWriter::~CheckpointWriter() {
-  state_.update([](State& state) { state.stopping = true; });
-}
+      backoff_(kFirstBackoff) {}
 
 // ---- the trainer's side ----
 
-bool CheckpointWriter::idle() const { return !state_.lock()->job.has_value(); }
-
-void CheckpointWriter::wait_until_idle() {
-  while (!state_.wait(
-      kLongestBackoff, [](State& state) { return !state.job; }, [](State&, bool idle) { return idle; })) {
-  }
-}
-
-CheckpointRef CheckpointWriter::enqueue(const training::TrainingSnapshot& snapshot,
-                                        api::CheckpointType type) {
+CheckpointRef CheckpointPipeline::enqueue(const training::TrainingSnapshot& snapshot,
+                                          api::CheckpointType type) {
   CheckpointRef ref;
   state_.update([&](State& state) {
     CHECK(!state.job, "the trainer saves only when the writer is idle");
@@ -71,71 +57,43 @@ CheckpointRef CheckpointWriter::enqueue(const training::TrainingSnapshot& snapsh
   return ref;
 }
 
-void CheckpointWriter::save_in_background(const training::TrainingSnapshot& snapshot,
-                                          api::CheckpointType type) {
-  enqueue(snapshot, type);
+bool CheckpointPipeline::State::is_settled(CheckpointRef ref) const {
+  return abandoned || failed.contains(ref) || (acknowledged && *acknowledged >= ref);
 }
 
-Result<void> CheckpointWriter::save_now(const training::TrainingSnapshot& snapshot,
-                                        api::CheckpointType type) {
-  const CheckpointRef ref = enqueue(snapshot, type);
-  const auto settled = [&](const State& state) {
-    return state.abandoned || state.failed.contains(ref) ||
-           (state.acknowledged && *state.acknowledged >= ref);
-  };
-  while (true) {
-    const auto answer =
-        state_.wait(kLookAround, settled, [&](State& state, bool is_settled) -> std::optional<Result<void>> {
-          if (state.abandoned) return abandoned_error();
-          if (const auto failure = state.failed.find(ref); failure != state.failed.end())
-            return failure->second;
-          if (is_settled) return Result<void>();
-          if (state.give_up && clock_.monotonic() >= *state.give_up && !state.job) {
-            return Error(ErrorCode::kUnavailable, "The server did not acknowledge the checkpoint in time.");
-          }
-          return std::nullopt;
-        });
-    if (answer) {
-      wait_until_idle();
-      return *answer;
-    }
+std::optional<Result<void>> CheckpointPipeline::outcome(CheckpointRef ref) const {
+  auto state = state_.lock();
+  if (state->abandoned) return abandoned_error();
+  if (const auto failure = state->failed.find(ref); failure != state->failed.end()) return failure->second;
+  if (state->is_settled(ref)) return Result<void>();
+  if (state->give_up && clock_.monotonic() >= *state->give_up && !state->job) {
+    return Error(ErrorCode::kUnavailable, "The server did not acknowledge the checkpoint in time.");
   }
+  return std::nullopt;
 }
 
-void CheckpointWriter::abandon() {
+// ---- anybody ----
+
+void CheckpointPipeline::abandon() {
   state_.update([](State& state) { state.abandoned = true; });
 }
 
-void CheckpointWriter::give_up_at(Duration moment) {
+void CheckpointPipeline::give_up_at(Duration moment) {
   state_.update([&](State& state) { state.give_up = moment; });
 }
 
-std::optional<CheckpointRef> CheckpointWriter::acknowledged() const { return state_.lock()->acknowledged; }
-
-// ---- the thread ----
-
-void CheckpointWriter::run() {
-  while (true) {
-    struct Next {
-      std::optional<Job> job;
-      bool commit = false, end = false;
-    };
-    const Next next = state_.wait(
-        backoff_,
-        [](State& state) {
-          return state.job || state.stopping || (state.newest && !state.sending && !state.abandoned);
-        },
-        [](State& state, bool) {
-          const bool may_commit = !state.abandoned && (state.sending || state.newest);
-          return Next{state.job, may_commit, state.stopping && !state.job};
-        });
-    if (next.job) write(*next.job);
-    else if (next.end) return;
-    if (next.job || next.commit) commit_once();
-  }
+void CheckpointPipeline::close() {
+  state_.update([](State& state) { state.closed = true; });
 }
 
-void CheckpointWriter::write(const Job& job) {
+// ---- the writer's side ----
+
+void CheckpointPipeline::step() {
+  if (const std::optional<Job> job = state_.lock()->job) write(*job);
+  commit_once();
+}
+
+void CheckpointPipeline::write(const Job& job) {
   const training::Position& at = job.snapshot->position;
   checkpoints::CheckpointContent content;
   content.description = checkpoints::CheckpointDescription{.operation = lineage_.operation,
@@ -146,7 +104,7 @@ void CheckpointWriter::write(const Job& job) {
                                                            .start_epoch = at.start_epoch,
                                                            .start_batch = at.start_batch,
                                                            .global_step = job.snapshot->global_step,
-                                                           .identity = lineage_.identity};
+                                                           .identity = identity_};
   auto stored = [&]() -> Result<checkpoints::StoredCheckpoint> {
     TRY_ASSIGN(content.files, training::snapshot_files(*job.snapshot));
     content.files.push_back(
@@ -170,13 +128,13 @@ void CheckpointWriter::write(const Job& job) {
 }
 
 // The newest checkpoint replaces one that nobody has heard of.
-void CheckpointWriter::hold(Written written) {
+void CheckpointPipeline::hold(Written written) {
   std::optional<Written> replaced;
   state_.update([&](State& state) { replaced = std::exchange(state.newest, std::move(written)); });
   if (replaced) remove(replaced->commit.checkpoint.ref);
 }
 
-void CheckpointWriter::commit_once() {
+void CheckpointPipeline::commit_once() {
   std::optional<api::CommitCheckpointRequest> request;
   state_.update([&](State& state) {
     if (state.abandoned) return;
@@ -187,8 +145,7 @@ void CheckpointWriter::commit_once() {
     if (state.sending) request = state.sending->commit;
   });
   if (!request) return;
-  const auto answer = server_.once(
-      [&](client::ApiClient& api) { return api.commit_checkpoint(lineage_.operation, *request); });
+  const auto answer = server_.commit_checkpoint(lineage_.operation, *request);
   if (answer.ok()) {
     backoff_ = kFirstBackoff;
     acknowledge(*answer);
@@ -199,7 +156,7 @@ void CheckpointWriter::commit_once() {
   }
 }
 
-void CheckpointWriter::acknowledge(const api::CommitCheckpointAnswer& answer) {
+void CheckpointPipeline::acknowledge(const api::CommitCheckpointAnswer& answer) {
   state_.update([](State& state) {
     state.acknowledged = state.sending->commit.checkpoint.ref;
     state.sending.reset();
@@ -209,7 +166,7 @@ void CheckpointWriter::acknowledge(const api::CommitCheckpointAnswer& answer) {
 
 // A refusal is final. kStale means that somebody else owns the operation; our object then stays for the
 // sweep, because the refusal may be the answer to a repeat of a commit that counted once.
-void CheckpointWriter::refuse(const Error& error) {
+void CheckpointPipeline::refuse(const Error& error) {
   if (error.code == ErrorCode::kStale) stop_.request(training::StopRequest::kAbandon);
   CheckpointRef refused;
   state_.update([&](State& state) {
@@ -220,12 +177,12 @@ void CheckpointWriter::refuse(const Error& error) {
   fail(refused, error);
 }
 
-void CheckpointWriter::fail(CheckpointRef ref, Error error) {
+void CheckpointPipeline::fail(CheckpointRef ref, Error error) {
   if (error.code != ErrorCode::kStale) report_.warn("A checkpoint was not saved: " + error.message);
   state_.update([&](State& state) { state.failed.emplace(ref, std::move(error)); });
 }
 
-void CheckpointWriter::remove(CheckpointRef ref) {
+void CheckpointPipeline::remove(CheckpointRef ref) {
   if (const auto removed = store_.remove(lineage_.operation, ref); !removed.ok()) {
     log(LogLevel::kWarning, "a checkpoint's files are left for the sweep",
         {{"operation", lineage_.operation.value},
