@@ -28,7 +28,7 @@ void log_change(std::string_view what, const api::Operation& operation) {
 
 OperationsService::OperationsService(Clock& clock, storage::OperationsRepository& operations,
                                      checkpoints::CheckpointStore& checkpoints, WorkerRegistry& workers,
-                                     WorkerGateway& gateway, Dispatcher& dispatcher, TaskQueue& dispatches)
+                                     WorkerGateway& gateway, Dispatcher& dispatcher, Executor& dispatches)
     : clock_(clock),
       operations_(operations),
       checkpoints_(checkpoints),

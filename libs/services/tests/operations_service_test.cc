@@ -5,6 +5,7 @@
 #include "ktrdr/checkpoints/testing/memory_checkpoint_store.h"
 #include "ktrdr/core/testing/manual_clock.h"
 #include "ktrdr/core/testing/matchers.h"
+#include "ktrdr/services/task_queue.h"
 #include "ktrdr/services/testing/fake_worker_gateway.h"
 #include "ktrdr/storage/memory_repository.h"
 

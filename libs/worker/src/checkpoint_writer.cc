@@ -1,236 +1,47 @@
-// One checkpoint, step by step; a crash between any two of them leaves the last acknowledged checkpoint
-// whole:
-//
-//   1. the trainer copies its state into the snapshot (training waits only for this);
-//   2. this thread writes the object: files, fsync, rename, fsync (FileCheckpointStore); the snapshot is free
-//   again;
-//   3. the row is committed through the server, naming the last acknowledged checkpoint as the parent (rule
-//   4);
-//   4. the answer names the rows that were dropped, and only then their files go (rule 10).
-//
-// While the server is away, step 3 is asked again and again with the same request, because an answer may have
-// been lost: the checkpoint in `sending` may be the row's pointer already, so its files stay. Newer
-// checkpoints are written meanwhile, but only the newest is kept, in `newest`; nobody has heard of the ones
-// in between, so their files can go.
 #include "checkpoint_writer.h"
-
-#include <algorithm>
-
-#include "ktrdr/checkpoints/artifacts.h"
-#include "ktrdr/core/log.h"
 
 namespace ktrdr::worker {
 namespace {
 
-constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
-constexpr Duration kLongestBackoff = std::chrono::seconds(2);
-constexpr Duration kLookAround = std::chrono::milliseconds(100);  // how soon save_now() notices a deadline
+using State = CheckpointPipeline::State;
 
-Error abandoned_error() {
-  return {ErrorCode::kStale, "The server gave this operation to another attempt; nothing is saved."};
-}
+constexpr Duration kAnyLength = std::chrono::seconds(2);          // every change wakes us
+constexpr Duration kLookAround = std::chrono::milliseconds(100);  // how soon save_now() notices a deadline
 
 }  // namespace
 
-CheckpointWriter::CheckpointWriter(const Clock& clock, checkpoints::CheckpointStore& store,
-                                   ServerLink& server, RunReport& report, training::StopSignal& stop,
-                                   CheckpointLineage lineage)
-    : clock_(clock),
-      store_(store),
-      server_(server),
-      report_(report),
-      stop_(stop),
-      lineage_(std::move(lineage)),
-      state_(State{.acknowledged = lineage_.acknowledged, .next_sequence = lineage_.next_sequence}),
-      backoff_(kFirstBackoff),
-      thread_([this] { run(); }) {}
+CheckpointWriter::CheckpointWriter(CheckpointPipeline& pipeline)
+    : pipeline_(pipeline), thread_([this] { run(); }) {}
 
-CheckpointWriter::~CheckpointWriter() {
-  state_.update([](State& state) { state.stopping = true; });
-}
-
-// ---- the trainer's side ----
-
-bool CheckpointWriter::idle() const { return !state_.lock()->job.has_value(); }
+CheckpointWriter::~CheckpointWriter() { pipeline_.close(); }
 
 void CheckpointWriter::wait_until_idle() {
-  while (!state_.wait(
-      kLongestBackoff, [](State& state) { return !state.job; }, [](State&, bool idle) { return idle; })) {
+  while (!pipeline_.wait(kAnyLength, [](const State& state) { return state.idle(); })) {
   }
-}
-
-CheckpointRef CheckpointWriter::enqueue(const training::TrainingSnapshot& snapshot,
-                                        api::CheckpointType type) {
-  CheckpointRef ref;
-  state_.update([&](State& state) {
-    CHECK(!state.job, "the trainer saves only when the writer is idle");
-    ref = {lineage_.attempt, state.next_sequence++};
-    state.failed.clear();  // nobody asks for an earlier one any more
-    state.job = Job{&snapshot, type, ref};
-  });
-  return ref;
 }
 
 void CheckpointWriter::save_in_background(const training::TrainingSnapshot& snapshot,
                                           api::CheckpointType type) {
-  enqueue(snapshot, type);
+  pipeline_.enqueue(snapshot, type);
 }
 
 Result<void> CheckpointWriter::save_now(const training::TrainingSnapshot& snapshot,
                                         api::CheckpointType type) {
-  const CheckpointRef ref = enqueue(snapshot, type);
-  const auto settled = [&](const State& state) {
-    return state.abandoned || state.failed.contains(ref) ||
-           (state.acknowledged && *state.acknowledged >= ref);
-  };
+  const CheckpointRef ref = pipeline_.enqueue(snapshot, type);
   while (true) {
-    const auto answer =
-        state_.wait(kLookAround, settled, [&](State& state, bool is_settled) -> std::optional<Result<void>> {
-          if (state.abandoned) return abandoned_error();
-          if (const auto failure = state.failed.find(ref); failure != state.failed.end())
-            return failure->second;
-          if (is_settled) return Result<void>();
-          if (state.give_up && clock_.monotonic() >= *state.give_up && !state.job) {
-            return Error(ErrorCode::kUnavailable, "The server did not acknowledge the checkpoint in time.");
-          }
-          return std::nullopt;
-        });
-    if (answer) {
+    pipeline_.wait(kLookAround, [&](const State& state) { return state.is_settled(ref); });
+    if (auto outcome = pipeline_.outcome(ref)) {
       wait_until_idle();
-      return *answer;
+      return *std::move(outcome);
     }
   }
 }
-
-void CheckpointWriter::abandon() {
-  state_.update([](State& state) { state.abandoned = true; });
-}
-
-void CheckpointWriter::give_up_at(Duration moment) {
-  state_.update([&](State& state) { state.give_up = moment; });
-}
-
-std::optional<CheckpointRef> CheckpointWriter::acknowledged() const { return state_.lock()->acknowledged; }
-
-// ---- the thread ----
 
 void CheckpointWriter::run() {
   while (true) {
-    struct Next {
-      std::optional<Job> job;
-      bool commit = false, end = false;
-    };
-    const Next next = state_.wait(
-        backoff_,
-        [](State& state) {
-          return state.job || state.stopping || (state.newest && !state.sending && !state.abandoned);
-        },
-        [](State& state, bool) {
-          const bool may_commit = !state.abandoned && (state.sending || state.newest);
-          return Next{state.job, may_commit, state.stopping && !state.job};
-        });
-    if (next.job) write(*next.job);
-    else if (next.end) return;
-    if (next.job || next.commit) commit_once();
-  }
-}
-
-void CheckpointWriter::write(const Job& job) {
-  const training::Position& at = job.snapshot->position;
-  checkpoints::CheckpointContent content;
-  content.description = checkpoints::CheckpointDescription{.operation = lineage_.operation,
-                                                           .ref = job.ref,
-                                                           .parent = acknowledged(),
-                                                           .checkpoint_type = job.type,
-                                                           .epoch = at.epoch(),
-                                                           .start_epoch = at.start_epoch,
-                                                           .start_batch = at.start_batch,
-                                                           .global_step = job.snapshot->global_step,
-                                                           .identity = lineage_.identity};
-  auto stored = [&]() -> Result<checkpoints::StoredCheckpoint> {
-    TRY_ASSIGN(content.files, training::snapshot_files(*job.snapshot));
-    content.files.push_back(
-        checkpoints::text_file(std::string(checkpoints::kStrategyFile), lineage_.strategy_yaml));
-    return store_.put(content);
-  }();
-  if (stored.ok()) {
-    api::CheckpointInfo info{.ref = job.ref,
-                             .checkpoint_type = job.type,
-                             .start_epoch = at.start_epoch,
-                             .start_batch = at.start_batch,
-                             .global_step = job.snapshot->global_step,
-                             .size_bytes = static_cast<std::int64_t>(stored->total_bytes),
-                             .manifest_digest = stored->manifest_digest};
-    if (at.epoch() >= 0) info.epoch = at.epoch();
-    hold({{.attempt = lineage_.attempt, .worker_id = lineage_.worker.value, .checkpoint = std::move(info)}});
-  } else {
-    fail(job.ref, std::move(stored).error().while_doing("saving checkpoint " + job.ref.to_string()));
-  }
-  state_.update([](State& state) { state.job.reset(); });  // the trainer has its snapshot back
-}
-
-// The newest checkpoint replaces one that nobody has heard of.
-void CheckpointWriter::hold(Written written) {
-  std::optional<Written> replaced;
-  state_.update([&](State& state) { replaced = std::exchange(state.newest, std::move(written)); });
-  if (replaced) remove(replaced->commit.checkpoint.ref);
-}
-
-void CheckpointWriter::commit_once() {
-  std::optional<api::CommitCheckpointRequest> request;
-  state_.update([&](State& state) {
-    if (state.abandoned) return;
-    if (!state.sending) {
-      state.sending = std::exchange(state.newest, std::nullopt);
-      if (state.sending) state.sending->commit.checkpoint.parent = state.acknowledged;
-    }
-    if (state.sending) request = state.sending->commit;
-  });
-  if (!request) return;
-  const auto answer = server_.once(
-      [&](client::ApiClient& api) { return api.commit_checkpoint(lineage_.operation, *request); });
-  if (answer.ok()) {
-    backoff_ = kFirstBackoff;
-    acknowledge(*answer);
-  } else if (may_be_answered_later(answer.error())) {
-    backoff_ = std::min(backoff_ * 2, kLongestBackoff);
-  } else {
-    refuse(answer.error());
-  }
-}
-
-void CheckpointWriter::acknowledge(const api::CommitCheckpointAnswer& answer) {
-  state_.update([](State& state) {
-    state.acknowledged = state.sending->commit.checkpoint.ref;
-    state.sending.reset();
-  });
-  for (const CheckpointRef dropped : answer.dropped) remove(dropped);
-}
-
-// A refusal is final. kStale means that somebody else owns the operation; our object then stays for the
-// sweep, because the refusal may be the answer to a repeat of a commit that counted once.
-void CheckpointWriter::refuse(const Error& error) {
-  if (error.code == ErrorCode::kStale) stop_.request(training::StopRequest::kAbandon);
-  CheckpointRef refused;
-  state_.update([&](State& state) {
-    refused = state.sending->commit.checkpoint.ref;
-    state.sending.reset();
-    state.abandoned = state.abandoned || error.code == ErrorCode::kStale;
-  });
-  fail(refused, error);
-}
-
-void CheckpointWriter::fail(CheckpointRef ref, Error error) {
-  if (error.code != ErrorCode::kStale) report_.warn("A checkpoint was not saved: " + error.message);
-  state_.update([&](State& state) { state.failed.emplace(ref, std::move(error)); });
-}
-
-void CheckpointWriter::remove(CheckpointRef ref) {
-  if (const auto removed = store_.remove(lineage_.operation, ref); !removed.ok()) {
-    log(LogLevel::kWarning, "a checkpoint's files are left for the sweep",
-        {{"operation", lineage_.operation.value},
-         {"checkpoint", ref.to_string()},
-         {"error", removed.error().describe()}});
+    pipeline_.wait(pipeline_.backoff(), [](const State& state) { return state.has_news(); });
+    if (pipeline_.wait(Duration(0), [](const State& state) { return state.at_its_end(); })) return;
+    pipeline_.step();
   }
 }
 

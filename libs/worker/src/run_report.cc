@@ -1,4 +1,4 @@
-#include "run_report.h"
+#include "ktrdr/worker/run_report.h"
 
 #include <algorithm>
 
@@ -10,10 +10,15 @@ namespace {
 constexpr std::size_t kMostEpochsAtOnce = 1000;
 constexpr std::size_t kMostWarningsAtOnce = 100;
 
+// `list` begins after the first `before` of all lines, `sent` after the first `sent_before`. New lines are
+// appended only.
 template <class T>
-void remove_front(std::vector<T>& list, const std::vector<T>& sent) {
-  // New entries are appended only, so what was sent is still the beginning.
-  list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(std::min(sent.size(), list.size())));
+void remove_sent(std::vector<T>& list, std::size_t& before, const std::vector<T>& sent,
+                 std::size_t sent_before) {
+  const std::size_t end = sent_before + sent.size();
+  if (end <= before) return;
+  list.erase(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(end - before));
+  before = end;
 }
 
 }  // namespace
@@ -54,8 +59,8 @@ bool RunReport::is_all_sent() {
 
 void RunReport::acknowledge(const Unsent& sent) {
   auto state = state_.lock();
-  remove_front(state->epochs, sent.epochs);
-  remove_front(state->warnings, sent.warnings);
+  remove_sent(state->epochs, state->epochs_before, sent.epochs, sent.epochs_before);
+  remove_sent(state->warnings, state->warnings_before, sent.warnings, sent.warnings_before);
 }
 
 }  // namespace ktrdr::worker

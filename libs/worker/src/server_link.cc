@@ -8,15 +8,22 @@ constexpr Duration kAnswerWithin = std::chrono::seconds(5);
 // Nobody listens here: every call fails as if the server were away, until the address can be found.
 constexpr const char* kNowhere = "http://127.0.0.1:1";
 
-}  // namespace
-
 bool is_about_the_way(const Error& error) {
   return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kUnauthorized ||
          error.code == ErrorCode::kForbidden;
 }
 
+}  // namespace
+
 ServerLink::ServerLink(client::AddressOptions options, client::Environment environment)
     : options_(std::move(options)), environment_(std::move(environment)) {}
+
+template <class Ask>
+auto ServerLink::once(Ask ask) {
+  auto answer = ask(*current());
+  if (!answer.ok() && is_about_the_way(answer.error())) forget();
+  return answer;
+}
 
 std::shared_ptr<client::ApiClient> ServerLink::current() {
   auto client = client_.lock();
@@ -35,25 +42,45 @@ std::string ServerLink::token() const {
   return address.ok() ? address->token : "";
 }
 
-bool may_be_answered_later(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::kUnavailable:
-    case ErrorCode::kIo:
-    case ErrorCode::kInternal:
-    case ErrorCode::kUnauthorized:  // a new token is found by the next look-up
-    case ErrorCode::kForbidden:     // and a host name may be allowed again
-      return true;
-    case ErrorCode::kInvalidArgument:
-    case ErrorCode::kUnsupported:
-    case ErrorCode::kNotFound:
-    case ErrorCode::kCheckpointNotFound:
-    case ErrorCode::kCheckpointCorrupted:
-    case ErrorCode::kConflict:
-    case ErrorCode::kStale:
-    case ErrorCode::kPreconditionFailed:
-    case ErrorCode::kTooLarge: return false;
-  }
-  return false;
+// ---- the calls ----
+
+Result<api::TrainingJob> ServerLink::job(const OperationId& id) {
+  return once([&](client::ApiClient& api) { return api.job(id); });
+}
+
+Result<api::ClaimAnswer> ServerLink::claim(const OperationId& id, const api::ClaimRequest& request) {
+  return once([&](client::ApiClient& api) { return api.claim(id, request); });
+}
+
+Result<api::HeartbeatAnswer> ServerLink::heartbeat(const OperationId& id,
+                                                   const api::HeartbeatRequest& request) {
+  return once([&](client::ApiClient& api) { return api.heartbeat(id, request); });
+}
+
+Result<api::CommitCheckpointAnswer> ServerLink::commit_checkpoint(
+    const OperationId& id, const api::CommitCheckpointRequest& request) {
+  return once([&](client::ApiClient& api) { return api.commit_checkpoint(id, request); });
+}
+
+Result<api::CommitCheckpointAnswer> ServerLink::rewind(const OperationId& id,
+                                                       const api::RewindRequest& request) {
+  return once([&](client::ApiClient& api) { return api.rewind(id, request); });
+}
+
+Result<api::AppliedAnswer> ServerLink::complete(const OperationId& id, const api::CompleteRequest& request) {
+  return once([&](client::ApiClient& api) { return api.complete(id, request); });
+}
+
+Result<api::AppliedAnswer> ServerLink::fail(const OperationId& id, const api::FailRequest& request) {
+  return once([&](client::ApiClient& api) { return api.fail(id, request); });
+}
+
+Result<api::AppliedAnswer> ServerLink::stopped(const OperationId& id, const api::StoppedRequest& request) {
+  return once([&](client::ApiClient& api) { return api.stopped(id, request); });
+}
+
+Result<api::WorkerInfo> ServerLink::register_worker(const api::WorkerRegistration& registration) {
+  return once([&](client::ApiClient& api) { return api.register_worker(registration); });
 }
 
 }  // namespace ktrdr::worker

@@ -30,10 +30,27 @@ std::string warning_of_fall_back(CheckpointRef bad, CheckpointRef previous, cons
 
 }  // namespace
 
-TrainingWorker::TrainingWorker(WorkerParts parts, WorkerIdentity identity, std::function<void()> on_idle)
-    : parts_(parts), identity_(std::move(identity)), on_idle_(std::move(on_idle)) {}
+StartRun run_on_threads(WorkerParts parts, std::function<void()> on_idle) {
+  return [parts, on_idle = std::move(on_idle)](Assignment assignment) {
+    return std::make_shared<TrainingRun>(parts, std::move(assignment), on_idle);
+  };
+}
 
-TrainingWorker::~TrainingWorker() = default;
+TrainingWorker::TrainingWorker(const Clock& clock, ServerApi& server,
+                               const checkpoints::CheckpointStore& checkpoints, WorkerIdentity identity,
+                               StartRun start_run, Wait wait)
+    : clock_(clock),
+      server_(server),
+      checkpoints_(checkpoints),
+      identity_(std::move(identity)),
+      start_run_(std::move(start_run)),
+      wait_(std::move(wait)) {}
+
+template <class Ready>
+void TrainingWorker::wait(Duration at_most, Ready ready) {
+  if (wait_) return wait_(at_most, [&] { return ready(*state_.lock()); });
+  state_.wait(at_most, ready, [](State&, bool) {});
+}
 
 Result<api::TrainingStartedResponse> TrainingWorker::start(const api::TrainingStartRequest& request) {
   return take(request.operation_id, request.attempt);
@@ -41,8 +58,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::start(const api::TrainingSt
 
 Result<api::TrainingStartedResponse> TrainingWorker::resume(const api::TrainingResumeRequest& request) {
   TRY_ASSIGN(const OperationId id, OperationId::parse(request.operation_id));
-  TRY_ASSIGN(const api::TrainingJob job,
-             parts_.server.once([&](client::ApiClient& api) { return api.job(id); }));
+  TRY_ASSIGN(const api::TrainingJob job, server_.job(id));
   if (job.checkpoints.empty()) return training::CheckpointNotFoundError(id);
   return take(request.operation_id, request.attempt);
 }
@@ -50,14 +66,12 @@ Result<api::TrainingStartedResponse> TrainingWorker::resume(const api::TrainingR
 // A claim and a rewind that were applied but not answered would leave the operation with an owner that does
 // not know of it, so they are asked until there is a verdict; the same request again gets the same answer.
 template <class Ask>
-auto TrainingWorker::ask_until_answered(Ask ask) -> decltype(ask(std::declval<client::ApiClient&>())) {
+auto TrainingWorker::ask_until_answered(Ask ask) -> decltype(ask()) {
   for (Duration pause = kFirstPause;; pause = std::min(pause * 2, kLongestPause)) {
-    auto answer = parts_.server.once(ask);
+    auto answer = ask();
     if (answer.ok() || !may_be_answered_later(answer.error())) return answer;
-    const bool ending = state_.wait(
-        pause, [](State& state) { return state.shutting_down; },
-        [](State& state, bool) { return state.shutting_down; });
-    if (ending) return answer;
+    wait(pause, [](const State& state) { return state.shutting_down; });
+    if (state_.lock()->shutting_down) return answer;
   }
 }
 
@@ -78,7 +92,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::take(const std::string& ope
 
 Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const OperationId& id,
                                                                      std::optional<Attempt> attempt) {
-  TRY_ASSIGN(api::TrainingJob job, parts_.server.once([&](client::ApiClient& api) { return api.job(id); }));
+  TRY_ASSIGN(api::TrainingJob job, server_.job(id));
   if (job.claimed || (attempt && *attempt != job.attempt)) {
     return Error(ErrorCode::kConflict, "Attempt " + std::to_string(attempt.value_or(job.attempt)) +
                                            " of operation " + id.value + " is not there to be claimed.");
@@ -86,8 +100,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
   TRY_ASSIGN(Restored restored,
              restore_from_checkpoint(job));  // before the claim: a verdict must leave the row alone
   const api::ClaimRequest claim{job.attempt, identity_.id.value, identity_.name};
-  TRY_ASSIGN(const api::ClaimAnswer claimed,
-             ask_until_answered([&](client::ApiClient& api) { return api.claim(id, claim); }));
+  TRY_ASSIGN(const api::ClaimAnswer claimed, ask_until_answered([&] { return server_.claim(id, claim); }));
 
   Assignment assignment{.operation = id,
                         .attempt = job.attempt,
@@ -99,7 +112,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
                         .progress = std::move(job.progress),
                         .resume = std::move(restored.context)};
   if (restored.rewind) {  // rule 9
-    TRY(ask_until_answered([&](client::ApiClient& api) { return api.rewind(id, *restored.rewind); }));
+    TRY(ask_until_answered([&] { return server_.rewind(id, *restored.rewind); }));
     assignment.current_checkpoint = restored.from;
   }
   std::optional<std::int64_t> resumed_from;
@@ -108,7 +121,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
       {{"operation", id.value},
        {"attempt", std::to_string(job.attempt)},
        {"checkpoint", restored.from ? restored.from->to_string() : "-"}});
-  state_.lock()->run = std::make_shared<TrainingRun>(parts_, std::move(assignment), on_idle_);
+  state_.lock()->run = start_run_(std::move(assignment));
   return api::TrainingStartedResponse{.operation_id = id.value, .resumed_from_epoch = resumed_from};
 }
 
@@ -117,7 +130,7 @@ Result<TrainingWorker::Restored> TrainingWorker::restore_from_checkpoint(const a
   if (job.checkpoints.empty()) return Restored{};
   std::optional<Error> damage;
   for (const api::CheckpointInfo& checkpoint : job.checkpoints) {
-    auto context = training::restore_from_checkpoint(parts_.checkpoints, {job.operation_id}, checkpoint.ref);
+    auto context = training::restore_from_checkpoint(checkpoints_, {job.operation_id}, checkpoint.ref);
     if (context.ok()) {
       Restored restored{.context = std::move(*context), .from = checkpoint.ref};
       if (damage) {
@@ -150,17 +163,16 @@ bool TrainingWorker::cancel(const OperationId& operation) {
 }
 
 ShutDown TrainingWorker::shut_down(Duration at_most) {
-  const Duration deadline = parts_.clock.monotonic() + at_most;
+  const Duration deadline = clock_.monotonic() + at_most;
   // An operation that is being claimed right now is waited for, so that it is handed back too.
   state_.update([](State& state) { state.shutting_down = true; });
-  while (state_.lock()->taking && parts_.clock.monotonic() < deadline) {
-    state_.wait(
-        std::chrono::milliseconds(20), [](State& state) { return !state.taking; }, [](State&, bool) {});
+  while (state_.lock()->taking && clock_.monotonic() < deadline) {
+    wait(std::chrono::milliseconds(20), [](const State& state) { return !state.taking; });
   }
-  std::shared_ptr<TrainingRun> run = state_.lock()->run;
+  std::shared_ptr<Run> run = state_.lock()->run;
   if (!run || run->ended()) return ShutDown::kIdle;
   run->shut_down(deadline - std::min(kLastWord, at_most / 3), deadline);
-  const Duration left = std::max(Duration(0), deadline - parts_.clock.monotonic());
+  const Duration left = std::max(Duration(0), deadline - clock_.monotonic());
   return run->wait_until_ended(left) ? ShutDown::kHandedBack : ShutDown::kOutOfTime;
 }
 
@@ -172,7 +184,7 @@ std::optional<OperationId> TrainingWorker::current_operation() const {
 
 api::WorkerHealth TrainingWorker::health() const {
   const auto operation = current_operation();
-  return {.timestamp = iso8601_utc(parts_.clock.wall_ms()),
+  return {.timestamp = iso8601_utc(clock_.wall_ms()),
           .worker_status = operation ? "busy" : "idle",
           .worker_id = identity_.id.value,
           .current_operation = operation ? std::optional(operation->value) : std::nullopt};

@@ -23,8 +23,9 @@ WorkerProcess::WorkerProcess(Clock& clock, training::EngineFactory& engines, Wor
       server_(options_.server, std::move(environment)),
       checkpoints_(std::move(checkpoints)),
       models_(std::move(models)),
-      worker_({clock, server_, checkpoints_, models_, engines}, {new_worker_id(), options_.name},
-              [this] { life_.update([](Life& life) { life.woken = true; }); }),
+      worker_(clock, server_, checkpoints_, {new_worker_id(), options_.name},
+              run_on_threads({clock, server_, checkpoints_, models_, engines},
+                             [this] { life_.update([](Life& life) { life.woken = true; }); })),
       last_contact_(clock.monotonic()) {}
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, training::EngineFactory& engines,
@@ -69,8 +70,7 @@ void WorkerProcess::sign_of_life_loop() {
 }
 
 Duration WorkerProcess::sign_of_life() {
-  const auto info =
-      server_.once([this](client::ApiClient& api) { return api.register_worker(registration()); });
+  const auto info = server_.register_worker(registration());
   if (info.ok()) {
     last_contact_ = clock_.monotonic();
     return Duration(info->heartbeat_interval_ms);

@@ -5,6 +5,7 @@
 #include "ktrdr/checkpoints/testing/memory_checkpoint_store.h"
 #include "ktrdr/client/testing/scripted_server.h"
 #include "ktrdr/core/testing/matchers.h"
+#include "ktrdr/worker/server_link.h"
 
 namespace ktrdr::worker {
 namespace {
@@ -34,10 +35,11 @@ struct Bench {
   ServerLink link{{.url = server.url()}, [](const std::string&) { return std::nullopt; }};
   RunReport report;
   training::StopSignal stop;
-  CheckpointWriter writer{
+  CheckpointPipeline pipeline{
       clock, store,
       link,  report,
       stop,  {.operation = {"op_1"}, .attempt = 1, .worker = {"worker-1"}, .strategy_yaml = "name: x\n"}};
+  CheckpointWriter writer{pipeline};
 
   void answer(client::testing::ScriptedAnswer answer) { server.answer(kCommitRoute, std::move(answer)); }
   std::vector<api::CommitCheckpointRequest> commits() {
@@ -67,7 +69,7 @@ TEST(CheckpointWriter, SavesTheObjectFirstAndThenTheRow) {
   Bench bench;
   bench.answer({200, kCommitted});
   ASSERT_THAT(bench.writer.save_now(snapshot(3), CheckpointType::kCancellation), IsOk());
-  EXPECT_EQ(bench.writer.acknowledged(), (CheckpointRef{1, 0}));
+  EXPECT_EQ(bench.pipeline.acknowledged(), (CheckpointRef{1, 0}));
   EXPECT_THAT(bench.store.load({"op_1"}, {1, 0}), IsOk());
   const auto commits = bench.commits();
   ASSERT_EQ(commits.size(), 1u);
@@ -119,7 +121,7 @@ TEST(CheckpointWriter, KeepsOnlyTheNewestWhileTheServerIsAway) {
 
   bench.answer({200, kCommitted});
   bench.server.come_back();
-  EXPECT_TRUE(bench.wait_for([&] { return bench.writer.acknowledged() == CheckpointRef{1, 2}; }));
+  EXPECT_TRUE(bench.wait_for([&] { return bench.pipeline.acknowledged() == CheckpointRef{1, 2}; }));
   const auto commits = bench.commits();
   EXPECT_EQ(commits.back().checkpoint.ref, (CheckpointRef{1, 2}));
   EXPECT_EQ(commits.back().checkpoint.parent, (CheckpointRef{1, 0}));
@@ -131,7 +133,7 @@ TEST(CheckpointWriter, ARefusalStopsTheTrainingAtOnce) {
       {409, R"({"success":false,"detail":"gone","error":{"code":"STALE","message":"gone","details":{}}})"});
   EXPECT_THAT(bench.writer.save_now(snapshot(1), CheckpointType::kPeriodic), FailsWith(ErrorCode::kStale));
   EXPECT_EQ(bench.stop.requested(), training::StopRequest::kAbandon);
-  EXPECT_FALSE(bench.writer.acknowledged().has_value());
+  EXPECT_FALSE(bench.pipeline.acknowledged().has_value());
 }
 
 TEST(CheckpointWriter, AFullDiskIsAWarningAndTheNextSaveTriesAgain) {
@@ -143,13 +145,13 @@ TEST(CheckpointWriter, AFullDiskIsAWarningAndTheNextSaveTriesAgain) {
   EXPECT_NE(bench.report.unsent().warnings.front().find("No space left"), std::string::npos);
   EXPECT_FALSE(bench.stop.is_set()) << "training goes on";
   ASSERT_THAT(bench.writer.save_now(snapshot(2), CheckpointType::kPeriodic), IsOk());
-  EXPECT_EQ(bench.writer.acknowledged(), (CheckpointRef{1, 1})) << "a failed name is never used again";
+  EXPECT_EQ(bench.pipeline.acknowledged(), (CheckpointRef{1, 1})) << "a failed name is never used again";
 }
 
 TEST(CheckpointWriter, AShutdownGivesUpAtItsDeadline) {
   Bench bench;
   bench.server.go_down();
-  bench.writer.give_up_at(bench.clock.monotonic());
+  bench.pipeline.give_up_at(bench.clock.monotonic());
   EXPECT_THAT(bench.writer.save_now(snapshot(1), CheckpointType::kShutdown),
               FailsWith(ErrorCode::kUnavailable));
 }
@@ -157,7 +159,7 @@ TEST(CheckpointWriter, AShutdownGivesUpAtItsDeadline) {
 TEST(CheckpointWriter, NobodyWaitsForAnAbandonedRun) {
   Bench bench;
   bench.server.go_down();
-  bench.writer.abandon();
+  bench.pipeline.abandon();
   EXPECT_THAT(bench.writer.save_now(snapshot(1), CheckpointType::kPeriodic), FailsWith(ErrorCode::kStale));
 }
 

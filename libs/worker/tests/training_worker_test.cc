@@ -7,8 +7,7 @@
 #include "ktrdr/client/testing/scripted_server.h"
 #include "ktrdr/core/testing/manual_clock.h"
 #include "ktrdr/core/testing/matchers.h"
-#include "ktrdr/core/testing/temporary_folder.h"
-#include "ktrdr/training/testing/fake_engine.h"
+#include "ktrdr/worker/server_link.h"
 
 namespace ktrdr::worker {
 namespace {
@@ -54,13 +53,13 @@ struct Bench {
   }
 
   client::testing::ScriptedServer server;
-  ktrdr::testing::TemporaryFolder folder;
   ktrdr::testing::ManualClock clock;
   ServerLink link{{.url = server.url()}, [](const std::string&) { return std::nullopt; }};
   UnreadableStore store;
-  checkpoints::ModelStore models = *checkpoints::ModelStore::open(folder / "models");
-  training::testing::FakeEngineFactory engines;
-  TrainingWorker worker{{clock, link, store, models, engines}, {{"worker-1"}, "desk"}, [] {}};
+  TrainingWorker worker{clock, link, store, {{"worker-1"}, "desk"}, [](Assignment) -> std::shared_ptr<Run> {
+                          ADD_FAILURE() << "nothing was claimed";
+                          return nullptr;
+                        }};
 };
 
 // A claim would take the operation away from a worker that can read it, a rewind would drop a checkpoint that

@@ -14,8 +14,8 @@
 #include "ktrdr/core/clock.h"
 #include "ktrdr/core/synchronized.h"
 #include "ktrdr/services/dispatcher.h"
+#include "ktrdr/services/executor.h"
 #include "ktrdr/services/operations_cache.h"
-#include "ktrdr/services/task_queue.h"
 #include "ktrdr/services/worker_gateway.h"
 #include "ktrdr/services/worker_registry.h"
 #include "ktrdr/storage/operations_repository.h"
@@ -26,7 +26,7 @@ class OperationsService {
  public:
   OperationsService(Clock& clock, storage::OperationsRepository& operations,
                     checkpoints::CheckpointStore& checkpoints, WorkerRegistry& workers,
-                    WorkerGateway& gateway, Dispatcher& dispatcher, TaskQueue& dispatches);
+                    WorkerGateway& gateway, Dispatcher& dispatcher, Executor& dispatches);
 
   // ---- for people ----
 
@@ -108,7 +108,7 @@ class OperationsService {
   WorkerRegistry& workers_;
   WorkerGateway& gateway_;
   Dispatcher& dispatcher_;
-  TaskQueue& dispatches_;
+  Executor& dispatches_;
   OperationsCache cache_;
   Synchronized<Waiters> waiters_;
   std::atomic<bool> store_trouble_ = false;

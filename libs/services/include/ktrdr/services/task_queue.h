@@ -2,26 +2,24 @@
 #pragma once
 
 #include <deque>
-#include <functional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "ktrdr/core/synchronized.h"
+#include "ktrdr/services/executor.h"
 
 namespace ktrdr::services {
 
-class TaskQueue {
+class TaskQueue final : public Executor {
  public:
-  using Task = std::function<void()>;  // must not throw
-
   TaskQueue(std::string name, std::size_t threads, std::size_t most_waiting);
-  ~TaskQueue();  // stops
+  ~TaskQueue() override;  // stops
   TaskQueue(const TaskQueue&) = delete;
   TaskQueue& operator=(const TaskQueue&) = delete;
 
   // From any thread. False: the queue is full and the task was not taken.
-  [[nodiscard]] bool post(Task task);
+  [[nodiscard]] bool post(Task task) override;
 
   void drop_waiting();
 

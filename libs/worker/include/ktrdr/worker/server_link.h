@@ -1,35 +1,40 @@
 // The worker's way to its server, which may move (another port after a restart) or be away for any time.
-// Silence never stops a worker: whoever calls through the link decides how long to go on asking. Safe to call
-// from any thread.
+// Safe to call from any thread.
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "ktrdr/client/api_client.h"
 #include "ktrdr/client/server_address.h"
 #include "ktrdr/core/synchronized.h"
+#include "ktrdr/worker/server_api.h"
 
 namespace ktrdr::worker {
 
-// The server can't be reached, or not with what we know of it: address and token are looked up anew.
-bool is_about_the_way(const Error& error);
-
-class ServerLink {
+class ServerLink final : public ServerApi {
  public:
-  // Looks the address up anew whenever the server can't be reached.
+  // Looks address and token up anew whenever the server can't be reached, or not with what we know of it.
   ServerLink(client::AddressOptions options, client::Environment environment);
 
-  // Calls `ask(ApiClient&)` once.
-  template <class Ask>
-  auto once(Ask ask) {
-    auto answer = ask(*current());
-    if (!answer.ok() && is_about_the_way(answer.error())) forget();
-    return answer;
-  }
+  Result<api::TrainingJob> job(const OperationId& id) override;
+  Result<api::ClaimAnswer> claim(const OperationId& id, const api::ClaimRequest& request) override;
+  Result<api::HeartbeatAnswer> heartbeat(const OperationId& id,
+                                         const api::HeartbeatRequest& request) override;
+  Result<api::CommitCheckpointAnswer> commit_checkpoint(const OperationId& id,
+                                                        const api::CommitCheckpointRequest& request) override;
+  Result<api::CommitCheckpointAnswer> rewind(const OperationId& id,
+                                             const api::RewindRequest& request) override;
+  Result<api::AppliedAnswer> complete(const OperationId& id, const api::CompleteRequest& request) override;
+  Result<api::AppliedAnswer> fail(const OperationId& id, const api::FailRequest& request) override;
+  Result<api::AppliedAnswer> stopped(const OperationId& id, const api::StoppedRequest& request) override;
+  Result<api::WorkerInfo> register_worker(const api::WorkerRegistration& registration);
 
   std::string token() const;
 
  private:
+  template <class Ask>
+  auto once(Ask ask);  // ask(ApiClient&)
   std::shared_ptr<client::ApiClient> current();
   void forget();
 
@@ -37,9 +42,5 @@ class ServerLink {
   const client::Environment environment_;
   Synchronized<std::shared_ptr<client::ApiClient>> client_;
 };
-
-// The server is away, or has trouble of its own (a full disk): the same question may be answered later.
-// Everything else is an answer.
-bool may_be_answered_later(const Error& error);
 
 }  // namespace ktrdr::worker

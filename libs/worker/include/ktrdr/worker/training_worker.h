@@ -5,12 +5,10 @@
 // Owned by main() or a test; every method is safe to call from any thread.
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "ktrdr/api/worker.h"
 #include "ktrdr/checkpoints/checkpoint_store.h"
@@ -20,16 +18,15 @@
 #include "ktrdr/core/synchronized.h"
 #include "ktrdr/training/engine.h"
 #include "ktrdr/training/resume.h"
-#include "ktrdr/worker/server_link.h"
+#include "ktrdr/worker/run.h"
+#include "ktrdr/worker/server_api.h"
 
 namespace ktrdr::worker {
-
-class TrainingRun;
 
 // What a worker works with; all of it outlives the worker.
 struct WorkerParts {
   Clock& clock;
-  ServerLink& server;
+  ServerApi& server;
   checkpoints::CheckpointStore& checkpoints;
   checkpoints::ModelStore& models;
   training::EngineFactory& engines;
@@ -46,11 +43,18 @@ enum class ShutDown {
   kOutOfTime,   // still not ended: what counts is on the disk, and the process must go
 };
 
+// Trains on threads. `on_idle` is called, from any of them, whenever a training has ended: work may come
+// again.
+StartRun run_on_threads(WorkerParts parts, std::function<void()> on_idle);
+
 class TrainingWorker {
  public:
-  // `on_idle` is called, from any thread, whenever a training has ended: work may come again.
-  TrainingWorker(WorkerParts parts, WorkerIdentity identity, std::function<void()> on_idle);
-  ~TrainingWorker();
+  // Waits until `ready()`, or for `at_most`. A thread that waits for real has none and wakes at every change.
+  using Wait = std::function<void(Duration at_most, const std::function<bool()>& ready)>;
+
+  // What of WorkerParts a run needs besides is the matter of `start_run`.
+  TrainingWorker(const Clock& clock, ServerApi& server, const checkpoints::CheckpointStore& checkpoints,
+                 WorkerIdentity identity, StartRun start_run, Wait wait = {});
 
   // POST /training/start and /training/resume: returns when the attempt is claimed; training goes on in the
   // background. kConflict: busy, or the attempt can't be claimed. kUnavailable: the server can't be reached,
@@ -78,7 +82,7 @@ class TrainingWorker {
   struct State {
     bool taking = false;  // between the decision to take an operation and the claim's answer
     bool shutting_down = false;
-    std::shared_ptr<TrainingRun> run;
+    std::shared_ptr<Run> run;
   };
   struct TakingEnds {
     Synchronized<State>& state;
@@ -90,12 +94,17 @@ class TrainingWorker {
   Result<api::TrainingStartedResponse> take(const std::string& operation_id, std::optional<Attempt> attempt);
   Result<api::TrainingStartedResponse> claim_and_train(const OperationId& id, std::optional<Attempt> attempt);
   template <class Ask>
-  auto ask_until_answered(Ask ask) -> decltype(ask(std::declval<client::ApiClient&>()));
+  auto ask_until_answered(Ask ask) -> decltype(ask());
+  template <class Ready>
+  void wait(Duration at_most, Ready ready);
   Result<Restored> restore_from_checkpoint(const api::TrainingJob& job) const;
 
-  const WorkerParts parts_;
+  const Clock& clock_;
+  ServerApi& server_;
+  const checkpoints::CheckpointStore& checkpoints_;
   const WorkerIdentity identity_;
-  const std::function<void()> on_idle_;
+  const StartRun start_run_;
+  const Wait wait_;
   mutable Synchronized<State> state_;
 };
 

@@ -12,6 +12,7 @@
 #include "ktrdr/checkpoints/file_checkpoint_store.h"
 #include "ktrdr/client/server_address.h"
 #include "ktrdr/http/server.h"
+#include "ktrdr/worker/server_link.h"
 #include "ktrdr/worker/training_worker.h"
 
 namespace ktrdr::worker {

@@ -1,5 +1,6 @@
 // What a running training has to tell the server: filled by the training thread, sent by the heartbeat.
-// Nothing is dropped before the server has acknowledged it. Safe from any thread.
+// Nothing is dropped before the server has acknowledged it, and acknowledging the same twice drops nothing
+// more, so two heartbeats may be under way at once. Safe from any thread.
 #pragma once
 
 #include <map>
@@ -28,6 +29,7 @@ class RunReport final : public training::TrainingObserver {
     api::Progress progress;
     std::vector<api::EpochMetrics> epochs;
     std::vector<std::string> warnings;
+    std::size_t epochs_before = 0, warnings_before = 0;  // acknowledged earlier
   };
   Unsent unsent();
   void acknowledge(const Unsent& sent);
