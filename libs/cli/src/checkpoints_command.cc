@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "commands.h"
+#include "json_document.h"
 #include "ktrdr/core/ids.h"
 #include "wording.h"
 
@@ -36,6 +37,24 @@ bool says_yes(std::istream& in) {
   return line == "y" || line == "Y" || line == "yes";
 }
 
+std::string list_text(const std::vector<api::CheckpointSummary>& checkpoints, std::int64_t now_wall_ms) {
+  std::vector<std::vector<std::string>> lines = {{"ID", "TYPE", "POSITION", "SIZE", "AGE"}};
+  for (const auto& checkpoint : checkpoints) {
+    lines.push_back({checkpoint.operation_id, std::string(to_string(checkpoint.checkpoint_type)),
+                     position_text(checkpoint.state_summary), bytes_text(checkpoint.artifacts_size_bytes),
+                     age_text(checkpoint.created_at, now_wall_ms)});
+  }
+  return table_text(lines);
+}
+
+std::string stats_text(const api::CheckpointStatsResponse& stats, std::int64_t now_wall_ms) {
+  return rows_text(
+      {{"operations", std::to_string(stats.total_checkpoints)},
+       {"checkpoints", std::to_string(stats.kept_checkpoints)},
+       {"size", bytes_text(stats.total_size_bytes)},
+       {"oldest", stats.oldest_checkpoint ? age_text(*stats.oldest_checkpoint, now_wall_ms) : ""}});
+}
+
 class CheckpointsCommand final : public Command {
  public:
   void configure(CLI::App& app) override {
@@ -45,19 +64,63 @@ class CheckpointsCommand final : public Command {
     delete_ = app.add_subcommand("delete", "Delete an operation's checkpoints");
     delete_->footer("Example:\n  ktrdr checkpoints delete op_training_20261123_140833_1a2b3c4d --force");
     delete_->add_flag("-f,--force", force_, "Don't ask");
-    for (CLI::App* command : {show_, delete_}) {
-      command->fallthrough();
+    for (CLI::App* command : {show_, delete_})
       command->add_option("ID", id_, "The operation's id")->required();
-    }
+    list_ = app.add_subcommand("list", "List the current checkpoint of every operation, newest first");
+    list_->footer("Example:\n  ktrdr checkpoints list --older-than-days 7");
+    list_->add_option("--older-than-days", older_than_days_, "Only those that are older")
+        ->check(CLI::NonNegativeNumber);
+    stats_ = app.add_subcommand("stats", "How many there are, how large, how old");
+    cleanup_ = app.add_subcommand("cleanup", "Delete old checkpoints of operations that are not live");
+    cleanup_->footer("Example:\n  ktrdr checkpoints cleanup --max-age-days 7");
+    cleanup_->add_option("--max-age-days", max_age_days_, "Those that are older go")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    for (CLI::App* command : {show_, delete_, list_, stats_, cleanup_}) command->fallthrough();
   }
 
   Result<ExitCode> run(const Context& context) override {
-    TRY_ASSIGN(const OperationId id, OperationId::parse(id_));
     TRY_ASSIGN(const auto api, context.api());
+    if (list_->parsed()) return list(context, *api);
+    if (stats_->parsed()) return stats(context, *api);
+    if (cleanup_->parsed()) return clean_up(context, *api);
+    TRY_ASSIGN(const OperationId id, OperationId::parse(id_));
     return show_->parsed() ? show(context, *api, id) : remove(context, *api, id);
   }
 
  private:
+  Result<ExitCode> list(const Context& context, client::ApiClient& api) const {
+    client::CheckpointFilter filter{.older_than_days = older_than_days_};
+    std::vector<api::CheckpointSummary> checkpoints;
+    do {
+      TRY_ASSIGN(const auto page, api.list_checkpoints(filter));
+      checkpoints.insert(checkpoints.end(), page.data.begin(), page.data.end());
+      filter.cursor = page.next_cursor;
+    } while (filter.cursor);
+    if (context.json()) context.print(json_list(checkpoints));
+    else if (checkpoints.empty()) context.note("There are no checkpoints.");
+    else context.print(list_text(checkpoints, context.now()));
+    return ExitCode::kOk;
+  }
+
+  static Result<ExitCode> stats(const Context& context, client::ApiClient& api) {
+    TRY_ASSIGN(const auto answer, api.checkpoint_stats());
+    context.print(context.json() ? api::to_json(answer) : stats_text(answer, context.now()));
+    return ExitCode::kOk;
+  }
+
+  Result<ExitCode> clean_up(const Context& context, client::ApiClient& api) const {
+    TRY_ASSIGN(const auto answer, api.clean_up_checkpoints(max_age_days_));
+    if (context.json()) {
+      context.print(api::to_json(answer));
+    } else {
+      context.note("Deleted the checkpoints of " + std::to_string(answer.checkpoints_deleted) +
+                   " operations and " + std::to_string(answer.orphan_artifacts_cleaned) +
+                   " objects that nothing named.");
+    }
+    return ExitCode::kOk;
+  }
+
   static Result<ExitCode> show(const Context& context, client::ApiClient& api, const OperationId& id) {
     TRY_ASSIGN(const auto answer, api.checkpoint(id));
     if (context.json()) {
@@ -103,17 +166,23 @@ class CheckpointsCommand final : public Command {
 
   CLI::App* show_ = nullptr;
   CLI::App* delete_ = nullptr;
+  CLI::App* list_ = nullptr;
+  CLI::App* stats_ = nullptr;
+  CLI::App* cleanup_ = nullptr;
   std::string id_;
+  std::optional<std::int64_t> older_than_days_;
+  std::int64_t max_age_days_ = 30;
   bool force_ = false;
 };
 
 }  // namespace
 
 CommandRow checkpoints_command() {
-  return {"checkpoints", "Show or delete the checkpoints of an operation",
+  return {"checkpoints", "Show, list, delete or clean up checkpoints",
           "Examples:\n"
           "  ktrdr checkpoints show op_training_20261123_140833_1a2b3c4d\n"
-          "  ktrdr checkpoints delete op_training_20261123_140833_1a2b3c4d",
+          "  ktrdr checkpoints list\n"
+          "  ktrdr checkpoints cleanup --max-age-days 7",
           []() -> std::unique_ptr<Command> { return std::make_unique<CheckpointsCommand>(); }};
 }
 

@@ -11,6 +11,7 @@ CommandRow ops_command();
 CommandRow follow_command();
 CommandRow cancel_command();
 CommandRow resume_command();
+CommandRow retry_command();
 CommandRow checkpoints_command();
 CommandRow workers_command();
 CommandRow version_command();

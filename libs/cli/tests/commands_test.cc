@@ -104,9 +104,41 @@ TEST_F(Commands, OpsPassesItsFiltersOn) {
   EXPECT_EQ(bench_.run({"ops", "--status", "resuming"}), 2);
 }
 
+TEST_F(Commands, OpsReadsAsManyPagesAsItTakes) {
+  const auto page = [](const std::string& id, const std::string& next) {
+    return R"({"success":true,"data":[{"operation_id":")" + id +
+           R"(","status":"failed","created_at":"1"}],)" + R"("next_cursor":)" + next + "}";
+  };
+  bench_.server.answer("GET /api/v1/operations?limit=2", {200, page("op_2", R"("place,1")")});
+  bench_.server.answer("GET /api/v1/operations?limit=2&cursor=place%2C1", {200, page("op_1", "null")});
+  EXPECT_EQ(bench_.run({"ops", "--limit", "2", "--json"}), 0);
+  EXPECT_THAT(bench_.out.str(), HasSubstr("op_2"));
+  EXPECT_THAT(bench_.out.str(), HasSubstr("op_1"));
+  EXPECT_EQ(bench_.server.requests().size(), 2U);
+}
+
+TEST_F(Commands, OpsOfRetries) {
+  bench_.server.answer("GET /api/v1/operations/op_9/children", {200, kTwoOperations});
+  EXPECT_EQ(bench_.run({"ops", "--retries-of", "op_9"}), 0);
+  EXPECT_THAT(bench_.out.str(), HasSubstr("op_1  failed"));
+  EXPECT_EQ(bench_.run({"ops", "--retries-of", "../x"}), 2);
+}
+
+TEST_F(Commands, RetryPrintsTheNewId) {
+  bench_.server.answer("POST /api/v1/operations/op_1/retry",
+                       {200, R"({"success":true,"data":{"operation_id":"op_2","status":"pending",)"
+                             R"("parent_operation_id":"op_1"}})"});
+  EXPECT_EQ(bench_.run({"retry", "op_1"}), 0);
+  EXPECT_EQ(bench_.out.str(), "op_2\n");
+  EXPECT_THAT(bench_.err.str(), HasSubstr("from its beginning, as op_2"));
+  TestBench refused;
+  refused.refuse("POST /api/v1/operations/op_1/retry", 409, "CONFLICT");
+  EXPECT_EQ(refused.run({"retry", "op_1"}), 4);
+}
+
 TEST_F(Commands, OpsResumableAsksForBothStatusesNewestFirst) {
-  bench_.server.answer("GET /api/v1/operations?status=failed&limit=1000", {200, kTwoOperations});
-  bench_.server.answer("GET /api/v1/operations?status=cancelled&limit=1000",
+  bench_.server.answer("GET /api/v1/operations?status=failed&limit=50", {200, kTwoOperations});
+  bench_.server.answer("GET /api/v1/operations?status=cancelled&limit=50",
                        {200, R"({"success":true,"data":[)"
                              R"({"operation_id":"op_4","status":"cancelled","created_at":"4"},)"
                              R"({"operation_id":"op_3","status":"cancelled","created_at":"3",)"
@@ -231,6 +263,45 @@ TEST_F(Commands, CheckpointsDeleteForcedDoesNotAsk) {
   EXPECT_EQ(bench_.run({"checkpoints", "delete", "op_1", "--force", "--json"}), 0);
   EXPECT_EQ(bench_.out.str(), "{\"success\":true,\"message\":\"Deleted 2.\"}\n");
   EXPECT_EQ(bench_.server.requests().size(), 1U);
+}
+
+TEST_F(Commands, CheckpointsListReadsEveryPage) {
+  const auto page = [](const std::string& id, const std::string& next) {
+    return R"({"success":true,"total_count":2,"data":[{"operation_id":")" + id +
+           R"(","checkpoint_type":"failure","created_at":"2023-11-14T22:13:12Z","state_summary":{"ref":"1-3",)"
+           R"("checkpoint_type":"failure","start_epoch":12,"start_batch":0},"artifacts_size_bytes":1536}],)"
+           R"("next_cursor":)" +
+           next + "}";
+  };
+  bench_.server.answer("GET /api/v1/checkpoints?older_than_days=7", {200, page("op_2", R"("p")")});
+  bench_.server.answer("GET /api/v1/checkpoints?older_than_days=7&cursor=p", {200, page("op_1", "null")});
+  EXPECT_EQ(bench_.run({"checkpoints", "list", "--older-than-days", "7"}), 0);
+  EXPECT_EQ(bench_.out.str(),
+            "ID    TYPE     POSITION  SIZE     AGE\n"
+            "op_2  failure  epoch 12  1.5 KiB  8 s ago\n"
+            "op_1  failure  epoch 12  1.5 KiB  8 s ago\n");
+}
+
+TEST_F(Commands, CheckpointsListOfNothing) {
+  bench_.server.answer("GET /api/v1/checkpoints", {200, R"({"success":true,"data":[],"total_count":0})"});
+  EXPECT_EQ(bench_.run({"checkpoints", "list"}), 0);
+  EXPECT_THAT(bench_.out.str(), IsEmpty());
+  EXPECT_EQ(bench_.run({"checkpoints", "list", "--json"}), 0);
+  EXPECT_EQ(bench_.out.str(), "[]\n");
+}
+
+TEST_F(Commands, CheckpointsStatsAndCleanup) {
+  bench_.server.answer(
+      "GET /api/v1/checkpoints/stats",
+      {200, R"({"success":true,"total_checkpoints":2,"kept_checkpoints":4,"total_size_bytes":1536,)"
+            R"("oldest_checkpoint":"2023-11-14T22:13:12Z"})"});
+  EXPECT_EQ(bench_.run({"checkpoints", "stats"}), 0);
+  EXPECT_EQ(bench_.out.str(), "operations   2\ncheckpoints  4\nsize         1.5 KiB\noldest       8 s ago\n");
+  bench_.server.answer("POST /api/v1/checkpoints/cleanup?max_age_days=7",
+                       {200, R"({"success":true,"checkpoints_deleted":3,"orphan_artifacts_cleaned":1})"});
+  EXPECT_EQ(bench_.run({"checkpoints", "cleanup", "--max-age-days", "7"}), 0);
+  EXPECT_THAT(bench_.err.str(), HasSubstr("3 operations and 1 objects"));
+  EXPECT_EQ(bench_.run({"checkpoints", "cleanup", "--max-age-days", "0"}), 2);
 }
 
 // ---- workers ----

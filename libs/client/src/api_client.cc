@@ -33,17 +33,40 @@ std::string escaped(const std::string& text) {
   return escaped_text;
 }
 
+// "?a=1&b=2", of the parameters that are given.
+class Query {
+ public:
+  Query& add(const std::string& name, const std::optional<std::string>& value) {
+    if (value) text_ += (text_.empty() ? "?" : "&") + name + "=" + escaped(*value);
+    return *this;
+  }
+  Query& add(const std::string& name, const std::optional<std::int64_t>& value) {
+    return add(name, value ? std::optional(std::to_string(*value)) : std::nullopt);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
 std::string query_of(const OperationFilter& filter) {
-  std::string query;
-  const auto add = [&query](const std::string& name, const std::string& value) {
-    query += (query.empty() ? "?" : "&") + name + "=" + value;
-  };
-  if (filter.status) add("status", std::string(to_string(*filter.status)));
-  if (filter.operation_type) add("operation_type", escaped(*filter.operation_type));
-  if (filter.limit) add("limit", std::to_string(*filter.limit));
-  if (filter.offset) add("offset", std::to_string(*filter.offset));
-  if (filter.active_only) add("active_only", "true");
-  return query;
+  const auto status = filter.status ? std::optional(std::string(to_string(*filter.status))) : std::nullopt;
+  return Query()
+      .add("status", status)
+      .add("operation_type", filter.operation_type)
+      .add("limit", filter.limit)
+      .add("offset", filter.offset)
+      .add("active_only", filter.active_only ? std::optional<std::string>("true") : std::nullopt)
+      .add("cursor", filter.cursor)
+      .text();
+}
+
+std::string query_of(const CheckpointFilter& filter) {
+  return Query()
+      .add("older_than_days", filter.older_than_days)
+      .add("limit", filter.limit)
+      .add("cursor", filter.cursor)
+      .text();
 }
 
 }  // namespace
@@ -90,6 +113,14 @@ Result<api::OperationResponse> ApiClient::operation(const OperationId& id) {
   return ask<api::OperationResponse>({"GET", path_of(id)});
 }
 
+Result<api::OperationListResponse> ApiClient::children(const OperationId& id) {
+  return ask<api::OperationListResponse>({"GET", path_of(id, "/children")});
+}
+
+Result<api::OperationResponse> ApiClient::retry(const OperationId& id) {
+  return ask<api::OperationResponse>({"POST", path_of(id, "/retry"), "", random_hex(kIdempotencyKeyBytes)});
+}
+
 Result<api::CancelResponse> ApiClient::cancel(const OperationId& id, const api::CancelRequest& request) {
   return ask<api::CancelResponse>({"DELETE", path_of(id), api::to_json(request)});
 }
@@ -114,6 +145,19 @@ Result<api::CheckpointResponse> ApiClient::checkpoint(const OperationId& id) {
 
 Result<api::MessageResponse> ApiClient::delete_checkpoint(const OperationId& id) {
   return ask<api::MessageResponse>({"DELETE", "/checkpoints/" + id.value});
+}
+
+Result<api::CheckpointListResponse> ApiClient::list_checkpoints(const CheckpointFilter& filter) {
+  return ask<api::CheckpointListResponse>({"GET", "/checkpoints" + query_of(filter)});
+}
+
+Result<api::CheckpointStatsResponse> ApiClient::checkpoint_stats() {
+  return ask<api::CheckpointStatsResponse>({"GET", "/checkpoints/stats"});
+}
+
+Result<api::CheckpointCleanupResponse> ApiClient::clean_up_checkpoints(std::int64_t max_age_days) {
+  return ask<api::CheckpointCleanupResponse>(
+      {"POST", "/checkpoints/cleanup" + Query().add("max_age_days", std::optional(max_age_days)).text()});
 }
 
 Result<std::vector<api::WorkerInfo>> ApiClient::workers() {

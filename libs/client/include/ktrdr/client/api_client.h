@@ -2,8 +2,8 @@
 // code and its sentence; kUnavailable also means that no answer came. Answers may hold keys that we don't
 // know: a newer server is no error.
 //
-// Safe to call from several threads. Nothing is repeated blindly: only start and resume are asked once more
-// when no answer came, with the same Idempotency-Key, so that the server does the work at most once.
+// Safe to call from several threads. Nothing is repeated blindly: only start, retry and resume are asked once
+// more when no answer came, with the same Idempotency-Key, so that the server does the work at most once.
 #pragma once
 
 #include <cstdint>
@@ -26,6 +26,12 @@ struct OperationFilter {
   std::optional<std::string> operation_type;
   std::optional<std::int64_t> limit, offset;  // the server's defaults: 10 and 0
   bool active_only = false;
+  std::optional<std::string> cursor;  // next_cursor of the page before
+};
+
+struct CheckpointFilter {
+  std::optional<std::int64_t> older_than_days, limit;
+  std::optional<std::string> cursor;
 };
 
 class ApiClient {
@@ -39,6 +45,8 @@ class ApiClient {
   Result<api::StartTrainingResponse> start_training(const api::StartTrainingRequest& request);
   Result<api::OperationListResponse> list_operations(const OperationFilter& filter);
   Result<api::OperationResponse> operation(const OperationId& id);
+  Result<api::OperationListResponse> children(const OperationId& id);
+  Result<api::OperationResponse> retry(const OperationId& id);
   // data.status says whether it is done ("cancelled") or still saving its checkpoint ("running"). The server
   // answers after at most 10 s: give this client a longer timeout than that.
   Result<api::CancelResponse> cancel(const OperationId& id, const api::CancelRequest& request);
@@ -48,6 +56,9 @@ class ApiClient {
   Result<api::MetricsResponse> metrics(const OperationId& id);
   Result<api::CheckpointResponse> checkpoint(const OperationId& id);
   Result<api::MessageResponse> delete_checkpoint(const OperationId& id);
+  Result<api::CheckpointListResponse> list_checkpoints(const CheckpointFilter& filter);
+  Result<api::CheckpointStatsResponse> checkpoint_stats();
+  Result<api::CheckpointCleanupResponse> clean_up_checkpoints(std::int64_t max_age_days);
   Result<std::vector<api::WorkerInfo>> workers();
 
   // ---- for workers: every write names (attempt, worker_id), so repeating one is safe; kStale means stop
