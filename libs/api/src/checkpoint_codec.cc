@@ -1,3 +1,4 @@
+#include "schema_writer.h"
 #include "checkpoint_fields.h"
 
 namespace ktrdr::api {

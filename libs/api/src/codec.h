@@ -4,8 +4,8 @@
 //     static constexpr auto kTable = std::tuple{field("success", &HealthResponse::success), required(...)};
 //   };
 //
-// and one line KTRDR_WIRE_TYPE(HealthResponse); in a *_codec.cc. The same tables will describe the types in
-// OpenAPI.
+// and one line KTRDR_WIRE_TYPE(HealthResponse); in a *_codec.cc. The same tables describe the types in
+// OpenAPI: see schema_writer.h.
 #pragma once
 
 #include <cmath>
@@ -31,17 +31,20 @@ struct Field {
   const char* name;
   Member Owner::*member;
   bool is_required;
+  const char* description;  // for OpenAPI, where the name alone leaves a question; or null
 };
 
 // A field that may be absent: it keeps its default.
 template <class Owner, class Member>
-constexpr Field<Owner, Member> field(const char* name, Member Owner::*member) {
-  return {name, member, false};
+constexpr Field<Owner, Member> field(const char* name, Member Owner::*member,
+                                     const char* description = nullptr) {
+  return {name, member, false, description};
 }
 
 template <class Owner, class Member>
-constexpr Field<Owner, Member> required(const char* name, Member Owner::*member) {
-  return {name, member, true};
+constexpr Field<Owner, Member> required(const char* name, Member Owner::*member,
+                                        const char* description = nullptr) {
+  return {name, member, true, description};
 }
 
 // Enums by name; the tables are in enums.cc.
@@ -220,9 +223,3 @@ std::string to_pretty_json(const T& value) {
 }
 
 }  // namespace ktrdr::api
-
-// Inside namespace ktrdr::api.
-#define KTRDR_WIRE_TYPE(Type)                                           \
-  template Result<Type> from_json<Type>(std::string_view, UnknownKeys); \
-  template std::string to_json<Type>(const Type&);                      \
-  template std::string to_pretty_json<Type>(const Type&)

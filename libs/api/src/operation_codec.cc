@@ -1,3 +1,4 @@
+#include "schema_writer.h"
 #include "operation_fields.h"
 
 namespace ktrdr::api {

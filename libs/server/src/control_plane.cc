@@ -173,7 +173,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
                                   .token = options.require_token ? std::optional(token) : std::nullopt,
                                   .extra_allowed_hosts = options.allowed_hosts,
                                   .limits = {.body_bytes = kLargestBody}},
-                                 make_router(parts->routes)));
+                                 endpoints::make_router(endpoint_table(parts->routes))));
   parts->url = "http://" + reachable(options.address) + ":" + std::to_string(parts->http_server->port());
   TRY(replace_file_durably(folder.server_url(),
                            parts->url + "\n"));  // where workers and the command line find us
