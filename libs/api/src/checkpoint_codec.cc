@@ -1,8 +1,10 @@
+#include "schema_writer.h"
 #include "checkpoint_fields.h"
 
 namespace ktrdr::api {
 
 KTRDR_WIRE_TYPE(CheckpointInfo);
+KTRDR_WIRE_TYPE(CheckpointState);
 KTRDR_WIRE_TYPE(CheckpointData);
 KTRDR_WIRE_TYPE(CheckpointResponse);
 KTRDR_WIRE_TYPE(CheckpointSummary);

@@ -22,6 +22,27 @@ struct Fields<CheckpointInfo> {
 };
 
 template <>
+struct Fields<CheckpointState> {
+  static constexpr auto kTable = std::tuple{required("ref", &CheckpointState::ref),
+                                            field("parent", &CheckpointState::parent),
+                                            required("checkpoint_type", &CheckpointState::checkpoint_type),
+                                            when_known("epoch", &CheckpointState::epoch),
+                                            when_known("total_epochs", &CheckpointState::total_epochs),
+                                            required("start_epoch", &CheckpointState::start_epoch),
+                                            required("start_batch", &CheckpointState::start_batch),
+                                            field("global_step", &CheckpointState::global_step),
+                                            when_known("train_loss", &CheckpointState::train_loss),
+                                            when_known("train_accuracy", &CheckpointState::train_accuracy),
+                                            when_known("val_loss", &CheckpointState::val_loss),
+                                            when_known("val_accuracy", &CheckpointState::val_accuracy),
+                                            when_known("best_val_loss", &CheckpointState::best_val_loss),
+                                            when_known("learning_rate", &CheckpointState::learning_rate),
+                                            field("created_at", &CheckpointState::created_at),
+                                            field("size_bytes", &CheckpointState::size_bytes),
+                                            field("manifest_digest", &CheckpointState::manifest_digest)};
+};
+
+template <>
 struct Fields<CheckpointData> {
   static constexpr auto kTable = std::tuple{field("operation_id", &CheckpointData::operation_id),
                                             field("checkpoint_type", &CheckpointData::checkpoint_type),

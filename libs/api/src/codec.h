@@ -4,8 +4,8 @@
 //     static constexpr auto kTable = std::tuple{field("success", &HealthResponse::success), required(...)};
 //   };
 //
-// and one line KTRDR_WIRE_TYPE(HealthResponse); in a *_codec.cc. The same tables will describe the types in
-// OpenAPI.
+// and one line KTRDR_WIRE_TYPE(HealthResponse); in a *_codec.cc. The same tables describe the types in
+// OpenAPI: see schema_writer.h.
 #pragma once
 
 #include <cmath>
@@ -31,17 +31,28 @@ struct Field {
   const char* name;
   Member Owner::*member;
   bool is_required;
+  const char* description;   // for OpenAPI, where the name alone leaves a question; or null
+  bool is_left_out = false;  // when it has no value, instead of being written as null
 };
 
 // A field that may be absent: it keeps its default.
 template <class Owner, class Member>
-constexpr Field<Owner, Member> field(const char* name, Member Owner::*member) {
-  return {name, member, false};
+constexpr Field<Owner, Member> field(const char* name, Member Owner::*member,
+                                     const char* description = nullptr) {
+  return {name, member, false, description};
 }
 
 template <class Owner, class Member>
-constexpr Field<Owner, Member> required(const char* name, Member Owner::*member) {
-  return {name, member, true};
+constexpr Field<Owner, Member> required(const char* name, Member Owner::*member,
+                                        const char* description = nullptr) {
+  return {name, member, true, description};
+}
+
+// An optional that is only there when it has a value: for readers who take a null for a number.
+template <class Owner, class Value>
+constexpr Field<Owner, std::optional<Value>> when_known(const char* name, std::optional<Value> Owner::*member,
+                                                        const char* description = nullptr) {
+  return {name, member, false, description, true};
 }
 
 // Enums by name; the tables are in enums.cc.
@@ -122,9 +133,9 @@ Result<void> read(const Json& json, const Reader& reader, std::vector<T>& value)
   return {};
 }
 
-template <class Owner, class Member>
-Result<void> read_field(const Json& json, const Reader& reader, const Field<Owner, Member>& field,
-                        Owner& value) {
+// `value` is an Owner, or made from one by inheritance.
+template <class Owner, class Member, class T>
+Result<void> read_field(const Json& json, const Reader& reader, const Field<Owner, Member>& field, T& value) {
   const auto found = json.find(field.name);
   if (found != json.end()) return read(*found, reader.at(field.name), value.*field.member);
   if (field.is_required) {
@@ -188,8 +199,11 @@ Json write(const std::vector<T>& value) {
 template <HasFields T>
 Json write(const T& value) {
   Json object = Json::object();
-  std::apply([&](const auto&... fields) { ((object[fields.name] = write(value.*fields.member)), ...); },
-             Fields<T>::kTable);
+  const auto write_field = [&](const auto& field) {
+    Json member = write(value.*field.member);
+    if (!field.is_left_out || !member.is_null()) object[field.name] = std::move(member);
+  };
+  std::apply([&](const auto&... fields) { (write_field(fields), ...); }, Fields<T>::kTable);
   return object;
 }
 
@@ -220,9 +234,3 @@ std::string to_pretty_json(const T& value) {
 }
 
 }  // namespace ktrdr::api
-
-// Inside namespace ktrdr::api.
-#define KTRDR_WIRE_TYPE(Type)                                           \
-  template Result<Type> from_json<Type>(std::string_view, UnknownKeys); \
-  template std::string to_json<Type>(const Type&);                      \
-  template std::string to_pretty_json<Type>(const Type&)

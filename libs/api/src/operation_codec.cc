@@ -1,3 +1,4 @@
+#include "schema_writer.h"
 #include "operation_fields.h"
 
 namespace ktrdr::api {
@@ -25,6 +26,7 @@ KTRDR_WIRE_TYPE(MetricsResponse);
 KTRDR_WIRE_TYPE(MessageResponse);
 KTRDR_WIRE_TYPE(ErrorInfo);
 KTRDR_WIRE_TYPE(ErrorBody);
+KTRDR_WIRE_TYPE(OrphanDetectorInfo);
 KTRDR_WIRE_TYPE(HealthResponse);
 
 }  // namespace ktrdr::api

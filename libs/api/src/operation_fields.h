@@ -224,10 +224,21 @@ struct Fields<ErrorBody> {
 };
 
 template <>
+struct Fields<OrphanDetectorInfo> {
+  static constexpr auto kTable =
+      std::tuple{field("running", &OrphanDetectorInfo::running),
+                 field("potential_orphans_count", &OrphanDetectorInfo::potential_orphans_count),
+                 field("last_check", &OrphanDetectorInfo::last_check),
+                 field("orphan_timeout_seconds", &OrphanDetectorInfo::orphan_timeout_seconds),
+                 field("check_interval_seconds", &OrphanDetectorInfo::check_interval_seconds)};
+};
+
+template <>
 struct Fields<HealthResponse> {
   static constexpr auto kTable =
       std::tuple{field("status", &HealthResponse::status), field("version", &HealthResponse::version),
-                 field("workers_connected", &HealthResponse::workers_connected)};
+                 field("workers_connected", &HealthResponse::workers_connected),
+                 field("orphan_detector", &HealthResponse::orphan_detector)};
 };
 
 }  // namespace ktrdr::api::internal

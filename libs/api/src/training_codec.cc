@@ -1,4 +1,5 @@
 #include "training_fields.h"
+#include "schema_writer.h"
 
 namespace ktrdr::api {
 

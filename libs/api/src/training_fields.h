@@ -73,6 +73,7 @@ template <>
 struct Fields<TrainingMetrics> {
   static constexpr auto kTable =
       std::tuple{field("epochs_trained", &TrainingMetrics::epochs_trained),
+                 field("final_loss", &TrainingMetrics::final_loss),
                  field("final_train_loss", &TrainingMetrics::final_train_loss),
                  field("final_train_accuracy", &TrainingMetrics::final_train_accuracy),
                  field("best_train_accuracy", &TrainingMetrics::best_train_accuracy),

@@ -1,4 +1,5 @@
 #include "worker_fields.h"
+#include "schema_writer.h"
 
 namespace ktrdr::api {
 
@@ -20,6 +21,7 @@ KTRDR_WIRE_TYPE(AppliedAnswer);
 KTRDR_WIRE_TYPE(TrainingStartRequest);
 KTRDR_WIRE_TYPE(TrainingResumeRequest);
 KTRDR_WIRE_TYPE(TrainingStartedResponse);
+KTRDR_WIRE_TYPE(WorkerRoot);
 KTRDR_WIRE_TYPE(WorkerHealth);
 
 }  // namespace ktrdr::api

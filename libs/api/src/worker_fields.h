@@ -151,6 +151,14 @@ struct Fields<TrainingStartedResponse> {
 };
 
 template <>
+struct Fields<WorkerRoot> {
+  static constexpr auto kTable =
+      std::tuple{field("service", &WorkerRoot::service), field("version", &WorkerRoot::version),
+                 field("status", &WorkerRoot::status), field("timestamp", &WorkerRoot::timestamp),
+                 field("worker_id", &WorkerRoot::worker_id)};
+};
+
+template <>
 struct Fields<WorkerHealth> {
   static constexpr auto kTable = std::tuple{field("healthy", &WorkerHealth::healthy),
                                             field("service", &WorkerHealth::service),

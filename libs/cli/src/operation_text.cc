@@ -75,7 +75,7 @@ std::string operation_text(const api::Operation& operation, std::int64_t now_wal
 std::string resume_hint(const api::Operation& operation) {
   if (!api::is_resumable(operation.status)) return "";
   if (operation.checkpoint) return "resume with: ktrdr resume " + operation.operation_id;
-  return "It has no checkpoint to resume from; start it again with: ktrdr train";
+  return "It has no checkpoint to resume from; start it again with: ktrdr retry " + operation.operation_id;
 }
 
 }  // namespace ktrdr::cli

@@ -74,6 +74,8 @@ std::string reachable(const std::string& address) {
   return address.find(':') == std::string::npos ? address : "[" + (address == "::" ? "::1" : address) + "]";
 }
 
+double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
+
 // What a local worker is told of places outside the data folder.
 std::vector<std::string> places_of(const ServeOptions& options) {
   std::vector<std::string> arguments;
@@ -114,6 +116,8 @@ struct ControlPlane::Parts {
                   {.market_data = absolute_or(options.market_data, folder.market()),
                    .strategies = absolute_or(options.strategies, folder.strategies())}),
         lease_watch(options.lease),
+        orphan_detector({.orphan_timeout_seconds = seconds(options.lease),
+                         .check_interval_seconds = seconds(lease_watch.interval())}),
         checkpoints(clock, *operations_repository, checkpoint_store),
         local_workers(clock, folder, std::move(program), options.local_workers, places_of(options)),
         routes{.clock = clock,
@@ -125,6 +129,7 @@ struct ControlPlane::Parts {
                .wake_dispatcher = [this] { dispatch_loop->wake(); },
                .checkpoints_root = absolute_or(options.checkpoints, folder.checkpoints()),
                .heartbeat_interval = heartbeat_interval,
+               .orphan_detector = [this] { return *orphan_detector.lock(); },
                .may_name_data_dir = options.require_token} {}
 
   ~Parts() {
@@ -154,6 +159,7 @@ struct ControlPlane::Parts {
   services::OperationsService operations;
   services::TrainingsService trainings;
   services::LeaseWatch lease_watch;
+  Synchronized<api::OrphanDetectorInfo> orphan_detector;
   services::CheckpointService checkpoints;
   LocalWorkers local_workers;
   RouteContext routes;
@@ -186,7 +192,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
                                   .token = options.require_token ? std::optional(token) : std::nullopt,
                                   .extra_allowed_hosts = options.allowed_hosts,
                                   .limits = {.body_bytes = kLargestBody}},
-                                 make_router(parts->routes)));
+                                 endpoints::make_router(endpoint_table(parts->routes))));
   parts->url = "http://" + reachable(options.address) + ":" + std::to_string(parts->http_server->port());
   TRY(replace_file_durably(folder.server_url(),
                            parts->url + "\n"));  // where workers and the command line find us
@@ -220,7 +226,12 @@ void ControlPlane::Parts::watch_leases() {
     log(LogLevel::kWarning, "the leases could not be read", {{"error", pulses.error().describe()}});
     return;
   }
-  for (const storage::Pulse& silent : lease_watch.observe(*pulses, clock.monotonic())) {
+  const auto silent_ones = lease_watch.observe(*pulses, clock.monotonic());
+  orphan_detector.update([this](api::OrphanDetectorInfo& info) {
+    info.potential_orphans_count = lease_watch.suspects();
+    info.last_check = iso8601_utc(clock.wall_ms());
+  });
+  for (const storage::Pulse& silent : silent_ones) {
     if (const auto ended = operations.end_orphan(silent, services::lease_lapsed_message(silent, lease));
         !ended.ok()) {
       lease_watch.forget();

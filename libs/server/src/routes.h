@@ -1,10 +1,11 @@
-// The table of the control plane's routes. A handler is four small things: what it reads, what it answers,
-// the fields (in libs/api), and the call. JSON ends here; the services have never heard of HTTP.
+// The table of the control plane's routes, a file a topic: from it come the router and the OpenAPI document.
+// A handler is a function from typed arguments to a Result (endpoints/call.h); the services have never heard
+// of HTTP.
 #pragma once
 
 #include <filesystem>
 
-#include "ktrdr/http/router.h"
+#include "ktrdr/endpoints/endpoint.h"
 #include "ktrdr/services/checkpoint_service.h"
 #include "ktrdr/services/dispatcher.h"
 #include "ktrdr/services/operations_service.h"
@@ -25,9 +26,19 @@ struct RouteContext {
   std::function<void()> wake_dispatcher;
   std::filesystem::path checkpoints_root;
   Duration heartbeat_interval;
+  std::function<api::OrphanDetectorInfo()> orphan_detector;
   bool may_name_data_dir = true;  // only a client that holds the token may
 };
 
-http::Router make_router(RouteContext& context);
+using endpoints::EndpointTable;
+
+// Everything, with its documentation; the handlers keep a reference to the context.
+EndpointTable endpoint_table(RouteContext& context);
+
+EndpointTable training_endpoints(RouteContext& context);
+EndpointTable operation_endpoints(RouteContext& context);
+EndpointTable checkpoint_endpoints(RouteContext& context);
+EndpointTable worker_endpoints(RouteContext& context);   // who they are
+EndpointTable attempt_endpoints(RouteContext& context);  // what they read and write of an operation
 
 }  // namespace ktrdr::server

@@ -24,7 +24,8 @@ CheckpointService::CheckpointService(Clock& clock, storage::OperationsRepository
 Result<std::vector<api::CheckpointInfo>> CheckpointService::checkpoints(const OperationId& id) {
   TRY_ASSIGN(std::vector<api::CheckpointInfo> kept, operations_.checkpoints(id));
   if (!kept.empty()) return kept;
-  return Error(ErrorCode::kCheckpointNotFound, "Operation " + id.value + " has no checkpoint.");
+  return Error(ErrorCode::kCheckpointNotFound,
+               "The checkpoint of operation " + id.value + " was not found: it has none.");
 }
 
 Result<storage::CheckpointPage> CheckpointService::list(const storage::CheckpointQuery& query) {

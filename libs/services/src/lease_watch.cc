@@ -11,10 +11,14 @@ std::vector<storage::Pulse> LeaseWatch::observe(const std::vector<storage::Pulse
 
   std::map<OperationId, Seen> still_there;
   std::vector<storage::Pulse> silent;
+  suspects_ = 0;
   for (const storage::Pulse& pulse : pulses) {
     const auto before = seen_.find(pulse.id);
     Seen seen = before == seen_.end() ? Seen{.attempt = -1} : before->second;
-    if (stood_still(seen, pulse, now) && now - seen.since >= lease_) silent.push_back(pulse);
+    if (stood_still(seen, pulse, now)) {
+      ++suspects_;
+      if (now - seen.since >= lease_) silent.push_back(pulse);
+    }
     still_there.emplace(pulse.id, std::move(seen));
   }
   seen_ = std::move(still_there);

@@ -168,7 +168,8 @@ Error refuse_drop(const StoredOperation& stored, const Precondition& preconditio
                                 "; cancel it before its checkpoints are deleted.");
   }
   if (stored.checkpoint) return changed_meanwhile(stored);
-  return {ErrorCode::kCheckpointNotFound, name_of(stored) + " has no checkpoint."};
+  return {ErrorCode::kCheckpointNotFound,
+          "The checkpoint of operation " + stored.operation.operation_id + " was not found: it has none."};
 }
 
 Result<void> check_commit(const Fence& fence, const api::CheckpointInfo& checkpoint) {

@@ -302,7 +302,7 @@ api::TrainingMetrics ModelTrainer::metrics() const {
   api::TrainingMetrics metrics;
   metrics.epochs_trained = static_cast<std::int64_t>(state_.history.size());
   const api::EpochMetrics& last = state_.history.back();
-  metrics.final_train_loss = last.train_loss;
+  metrics.final_loss = metrics.final_train_loss = last.train_loss;
   metrics.final_train_accuracy = last.train_accuracy;
   metrics.final_val_loss = last.val_loss;
   metrics.final_val_accuracy = last.val_accuracy;

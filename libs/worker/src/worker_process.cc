@@ -43,7 +43,7 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, traini
              http::Server::start({.address = process->options_.address,
                                   .port = process->options_.port,
                                   .token = token.empty() ? std::nullopt : std::optional(token)},
-                                 make_worker_router(process->worker_)));
+                                 endpoints::make_router(endpoint_table(process->worker_))));
   process->registration_thread_ = std::jthread([raw = process.get()] { raw->sign_of_life_loop(); });
   return process;
 }

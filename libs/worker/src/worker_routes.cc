@@ -1,33 +1,23 @@
 #include "worker_routes.h"
 
-#include "ktrdr/http/error_mapping.h"
+#include "ktrdr/endpoints/call.h"
 
 namespace ktrdr::worker {
 namespace {
 
+using endpoints::call;
+using endpoints::EndpointTable;
 using http::Access;
 using http::Method;
-using http::Request;
-using http::Response;
 
-template <class Output>
-Response answer(const Result<Output>& result) {
-  if (!result.ok()) return http::error_response(result.error());
-  return {.body = api::to_json(*result)};
+constexpr const char* kVersion = "0.1.0";
+
+Result<api::WorkerRoot> root(const TrainingWorker& worker) {
+  const api::WorkerHealth health = worker.health();
+  return api::WorkerRoot{.version = kVersion, .timestamp = health.timestamp, .worker_id = health.worker_id};
 }
 
-Result<api::TrainingStartedResponse> start(TrainingWorker& worker, const Request& request) {
-  TRY_ASSIGN(const auto input, api::from_json<api::TrainingStartRequest>(request.body));
-  return worker.start(input);
-}
-
-Result<api::TrainingStartedResponse> resume(TrainingWorker& worker, const Request& request) {
-  TRY_ASSIGN(const auto input, api::from_json<api::TrainingResumeRequest>(request.body));
-  return worker.resume(input);
-}
-
-Result<api::MessageResponse> cancel(TrainingWorker& worker, const Request& request) {
-  TRY_ASSIGN(const OperationId id, OperationId::parse(request.parameter("operation_id")));
+Result<api::MessageResponse> cancel(TrainingWorker& worker, const OperationId& id) {
   if (!worker.cancel(id)) {
     return Error(ErrorCode::kNotFound, "Operation " + id.value + " is not found on this worker.");
   }
@@ -36,17 +26,43 @@ Result<api::MessageResponse> cancel(TrainingWorker& worker, const Request& reque
 
 }  // namespace
 
-http::Router make_worker_router(TrainingWorker& worker) {
-  return http::Router({
-      {Method::kPost, "/training/start", Access::kToken,
-       [&](const Request& r) { return answer(start(worker, r)); }},
-      {Method::kPost, "/training/resume", Access::kToken,
-       [&](const Request& r) { return answer(resume(worker, r)); }},
-      {Method::kDelete, "/api/v1/operations/{operation_id}/cancel", Access::kToken,
-       [&](const Request& r) { return answer(cancel(worker, r)); }},
-      {Method::kGet, "/health", Access::kPublic,
-       [&](const Request&) { return Response{.body = api::to_json(worker.health())}; }},
-  });
+EndpointTable endpoint_table(TrainingWorker& worker) {
+  EndpointTable table = {
+      {.method = Method::kGet,
+       .path = "/",
+       .name = "get_worker_root",
+       .summary = "Who this is.",
+       .access = Access::kPublic,
+       .call = call([&worker] { return root(worker); })},
+      {.method = Method::kGet,
+       .path = "/health",
+       .name = "get_worker_health",
+       .summary = "Whether it trains, and what.",
+       .access = Access::kPublic,
+       .call = call([&worker]() -> Result<api::WorkerHealth> { return worker.health(); })},
+      {.method = Method::kPost,
+       .path = "/training/start",
+       .name = "take_new_training",
+       .summary = "Claim the operation, answer, and train in the background.",
+       .errors = {ErrorCode::kNotFound, ErrorCode::kConflict},
+       .call = call(worker, &TrainingWorker::start)},
+      {.method = Method::kPost,
+       .path = "/training/resume",
+       .name = "take_resumed_training",
+       .summary = "Verify the checkpoint, claim the operation, answer, and train on in the background.",
+       .errors = {ErrorCode::kNotFound, ErrorCode::kCheckpointNotFound, ErrorCode::kCheckpointCorrupted,
+                  ErrorCode::kConflict},
+       .call = call(worker, &TrainingWorker::resume)},
+      {.method = Method::kDelete,
+       .path = "/api/v1/operations/{operation_id}/cancel",
+       .name = "cancel_training",
+       .summary = "Stop at the next batch and save the place.",
+       .errors = {ErrorCode::kNotFound},
+       .call = call([&worker](const OperationId& id) { return cancel(worker, id); })}};
+  endpoints::add_documentation(
+      table,
+      {.name = "ktrdr training worker", .version = kVersion, .description = "What the control plane calls."});
+  return table;
 }
 
 }  // namespace ktrdr::worker

@@ -29,12 +29,21 @@ struct CheckpointInfo {
   bool operator==(const CheckpointInfo&) const = default;
 };
 
+// What a person wants to know of a checkpoint besides: how good the model was at that point. What is not
+// known is left out; the Python project's clients take a null for a number.
+struct CheckpointState : CheckpointInfo {
+  std::optional<std::int64_t> total_epochs;
+  std::optional<double> train_loss, val_loss, train_accuracy, val_accuracy;  // of the last completed epoch
+  std::optional<double> best_val_loss;                                       // up to that epoch
+  std::optional<double> learning_rate;
+};
+
 // GET /checkpoints/{operation_id}: the current checkpoint first, then its predecessor.
 struct CheckpointData {
   std::string operation_id;
   CheckpointType checkpoint_type = CheckpointType::kPeriodic;
   std::string created_at;
-  CheckpointInfo state;
+  CheckpointState state;
   std::vector<CheckpointInfo> kept;
   std::string artifacts_path;
 };
@@ -49,7 +58,7 @@ struct CheckpointSummary {
   std::string operation_id;
   CheckpointType checkpoint_type = CheckpointType::kPeriodic;
   std::string created_at;
-  CheckpointInfo state_summary;
+  CheckpointState state_summary;
   std::int64_t artifacts_size_bytes = 0;
 };
 

@@ -209,9 +209,18 @@ struct ErrorBody {
   ErrorInfo error;
 };
 
+// What watches for workers that fell silent.
+struct OrphanDetectorInfo {
+  bool running = true;
+  std::int64_t potential_orphans_count = 0;  // operations without a sign of life since the look before
+  std::optional<std::string> last_check;
+  double orphan_timeout_seconds = 0, check_interval_seconds = 0;
+};
+
 struct HealthResponse {
   std::string status = "ok", version;
   std::int64_t workers_connected = 0;
+  std::optional<OrphanDetectorInfo> orphan_detector;
 };
 
 }  // namespace ktrdr::api

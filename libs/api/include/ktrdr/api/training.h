@@ -68,6 +68,7 @@ struct TrainingJob {
 
 struct TrainingMetrics {
   std::int64_t epochs_trained = 0;
+  std::optional<double> final_loss;  // final_train_loss, by the name that the Python project's clients read
   std::optional<double> final_train_loss, final_train_accuracy, best_train_accuracy;
   std::optional<double> final_val_loss, final_val_accuracy, best_val_loss, best_val_accuracy;
   std::int64_t best_epoch = -1;

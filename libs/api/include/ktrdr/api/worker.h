@@ -139,6 +139,11 @@ struct TrainingStartedResponse {
   std::optional<std::int64_t> resumed_from_epoch;
 };
 
+// GET / of a worker.
+struct WorkerRoot {
+  std::string service = "training-worker", version, status = "running", timestamp, worker_id;
+};
+
 struct WorkerHealth {
   bool healthy = true;
   std::string service = "training-worker", status = "operational", timestamp;

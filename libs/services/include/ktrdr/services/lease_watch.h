@@ -21,6 +21,9 @@ class LeaseWatch {
   // All running, owned rows as they are at `now`. Returns those that stood still for a whole lease.
   std::vector<storage::Pulse> observe(const std::vector<storage::Pulse>& pulses, Duration now);
 
+  // How many stood still between the last two looks: not silent for a lease yet.
+  std::int64_t suspects() const { return suspects_; }
+
   // What was seen so far says nothing any more (the store could not be read).
   void forget() { seen_.clear(); }
 
@@ -40,6 +43,7 @@ class LeaseWatch {
   const Duration lease_;
   std::map<OperationId, Seen> seen_;
   Duration last_look_{0};
+  std::int64_t suspects_ = 0;
 };
 
 // What a person reads on an operation that lost its worker: who, since when, and where to resume from.

@@ -1,0 +1,37 @@
+#include "ktrdr/endpoints/call.h"
+
+namespace ktrdr::endpoints {
+namespace {
+
+constexpr const char* kIdPattern = "^[a-z0-9_-]{1,64}$";  // is_valid_id()
+
+void describe_id(Call& call, const std::string& name) {
+  call.parameters.push_back(
+      {.place = "path", .name = name, .is_required = true, .type = {.pattern = kIdPattern}});
+}
+
+}  // namespace
+
+Result<OperationId> Argument<OperationId>::read(const http::Request& request) {
+  return OperationId::parse(request.parameter("operation_id"));
+}
+void Argument<OperationId>::describe(Call& call) { describe_id(call, "operation_id"); }
+
+Result<WorkerId> Argument<WorkerId>::read(const http::Request& request) {
+  return WorkerId::parse(request.parameter("worker_id"));
+}
+void Argument<WorkerId>::describe(Call& call) { describe_id(call, "worker_id"); }
+
+// The page has no script and loads nothing; its one style sheet stands in it.
+http::Response Answer<Html>::write(const Html& page) {
+  return {.body = page.text,
+          .content_type = "text/html; charset=utf-8",
+          .headers = {{"Content-Security-Policy",
+                       "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+                       "frame-ancestors 'none'"}}};
+}
+api::AnswerDescription Answer<Html>::describe(int status) {
+  return {.status = status, .description = "A page for people.", .content_type = "text/html"};
+}
+
+}  // namespace ktrdr::endpoints
