@@ -19,7 +19,6 @@ namespace {
 
 using api::OperationStatus;
 using nlohmann::json;
-using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
@@ -429,6 +428,174 @@ TEST_F(PythonCli, CheckpointsDeleteOfARunningTrainingIsRefused) {
   PythonClient python = client();
   expect_refused(python.remove("/checkpoints/" + id.value), "running");
   EXPECT_EQ(python.get("/checkpoints/" + id.value).status, 200) << "it is still there";
+}
+
+// Its server has a status more than ours while a resumed operation waits for its worker.
+TEST_F(PythonCli, OpsMayAskForWhatIsResuming) {
+  const OperationId id = start("train5000");
+  system_.wait_for_step(id, 1);
+  const auto list = client().get("/operations?limit=50&offset=0&status=resuming");
+  ASSERT_EQ(list.status, 200) << list.body;
+  EXPECT_EQ(list.body.at("data"), json::array()) << "it runs, and was never resumed";
+}
+
+TEST_F(PythonCli, TrainFollowPrintsTheFinalLoss) {
+  PythonClient python = client();
+  const OperationId id = start("train3");
+  const auto last = follow(python, id);
+  const json& metrics = last.body.at("data").at("result_summary").at("training_metrics");
+  ASSERT_TRUE(metrics.at("final_loss").is_number()) << metrics;
+  EXPECT_EQ(metrics.at("final_loss"), metrics.at("final_train_loss"));
+}
+
+// These are formatted with four decimals: a null is an error, a missing key is a missing line.
+void expect_printable_state(const json& state) {
+  ASSERT_TRUE(state.is_object()) << state;
+  for (const char* name : {"train_loss", "val_loss", "best_val_loss", "learning_rate", "total_epochs"}) {
+    EXPECT_TRUE(!state.contains(name) || state.at(name).is_number()) << name << " of " << state;
+  }
+}
+
+TEST_F(PythonCli, CheckpointsShowPrintsEpochsAndLosses) {
+  const OperationId id = cancelled_with_a_checkpoint();
+  const auto answer = client().get("/checkpoints/" + id.value);
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json& state = answer.body.at("data").at("state");
+  expect_printable_state(state);
+  for (const char* name : {"train_loss", "val_loss", "best_val_loss", "learning_rate"}) {
+    EXPECT_TRUE(state.contains(name)) << name << " of " << state;
+  }
+  EXPECT_EQ(state.at("total_epochs"), 5000);
+  const auto epochs = system_.operation(id).metrics->epochs;
+  const auto& row = epochs.at(state.at("epoch").get<std::size_t>());
+  EXPECT_EQ(state.at("train_loss"), *row.train_loss) << "of the checkpoint's epoch";
+  EXPECT_EQ(state.at("val_loss"), *row.val_loss);
+  EXPECT_LE(state.at("best_val_loss"), state.at("val_loss"));
+}
+
+TEST_F(PythonCli, CheckpointsShowOfAnUnfinishedFirstEpochHasNothingItCannotPrint) {
+  std::string slow = demanding_strategy(5000);
+  const std::string batches = "batch_size: 32";
+  write_strategy("slow", slow.replace(slow.find(batches), batches.size(), "batch_size: 1"));
+  const OperationId id = start("slow");
+  system_.wait_for_step(id, 1);
+  ASSERT_EQ(client().remove("/operations/" + id.value).status, 200);
+  ASSERT_FALSE(system_.operation(id).checkpoint->epoch) << "it was faster than this test";
+  const auto answer = client().get("/checkpoints/" + id.value);
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  const json& state = answer.body.at("data").at("state");
+  expect_printable_state(state);
+  for (const char* name : {"train_loss", "val_loss", "best_val_loss"}) {
+    EXPECT_FALSE(state.contains(name)) << name << " of " << state;
+  }
+}
+
+// It says "No checkpoint found" when it finds these words, and otherwise shows them as an error.
+TEST_F(PythonCli, AMissingCheckpointIsCalledNotFound) {
+  const OperationId id = start("train3");
+  system_.wait_for_status(id, OperationStatus::kCompleted);
+  PythonClient python = client();
+  for (const std::string& path : {"/checkpoints/" + id.value, std::string("/checkpoints/") + kNobody}) {
+    const auto shown = python.get(path);
+    EXPECT_EQ(shown.status, 404) << path;
+    expect_refused(shown, "not found");
+    const auto deleted = python.remove(path);
+    EXPECT_EQ(deleted.status, 404) << path;
+    expect_refused(deleted, "not found");
+  }
+}
+
+TEST_F(PythonCli, ListCheckpointsOfAnEmptyServerIsAnEmptyList) {
+  const auto answer = client().get("/checkpoints");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.body.at("success"), true);
+  EXPECT_EQ(answer.body.at("data"), json::array());
+  EXPECT_EQ(answer.body.at("total_count"), 0);
+}
+
+TEST_F(PythonCli, ListCheckpointsReadsOneRowAnOperation) {
+  const OperationId older = cancelled_with_a_checkpoint();
+  const OperationId newer = cancelled_with_a_checkpoint();
+  const auto answer = client().get("/checkpoints");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.body.at("total_count"), 2);
+  ASSERT_EQ(answer.body.at("data").size(), 2u) << "the predecessor of each is not listed";
+  EXPECT_EQ(answer.body.at("data").at(0).at("operation_id"), newer.value) << "newest first";
+  EXPECT_EQ(answer.body.at("data").at(1).at("operation_id"), older.value);
+  for (const json& row : answer.body.at("data")) {
+    EXPECT_EQ(row.at("checkpoint_type"), "cancellation");
+    EXPECT_THAT(row.at("created_at").get<std::string>(), MatchesRegex(kTime));
+    ASSERT_TRUE(row.at("state_summary").is_object()) << "it looks for a key in it";
+    EXPECT_TRUE(row.at("state_summary").at("epoch").is_number_integer()) << row;
+    EXPECT_GT(row.at("artifacts_size_bytes"), 0);
+  }
+}
+
+// ---- what older versions of it could do, and the rest of what its server serves ----
+
+TEST_F(PythonCli, RetryStartsANewOperationBesideTheFailedOne) {
+  const OperationId id = start("train5000");
+  system_.wait_for_step(id, 1);
+  system_.signal_worker(id, SIGKILL);
+  system_.wait_for_status(id, OperationStatus::kFailed);
+  PythonClient python = client();
+  EXPECT_EQ(python.get("/operations/" + id.value + "/children").body.at("data"), json::array());
+  const auto retried = python.post_nothing("/operations/" + id.value + "/retry");
+  ASSERT_EQ(retried.status, 200) << retried.body;
+  EXPECT_EQ(retried.body.at("success"), true);
+  const std::string retry = retried.body.at("data").at("operation_id");
+  EXPECT_NE(retry, id.value);
+  EXPECT_TRUE(retried.body.at("data").at("status").is_string());
+  const auto children = python.get("/operations/" + id.value + "/children");
+  ASSERT_EQ(children.status, 200) << children.body;
+  ASSERT_EQ(children.body.at("data").size(), 1u);
+  const json& child = children.body.at("data").at(0);
+  EXPECT_EQ(child.at("operation_id"), retry);
+  EXPECT_EQ(child.at("operation_type"), "training");
+  EXPECT_TRUE(child.at("status").is_string());
+  EXPECT_TRUE(child.at("progress_percentage").is_number());
+}
+
+TEST_F(PythonCli, RetryAndChildrenOfAnUnknownIdAreNotFound) {
+  PythonClient python = client();
+  const std::string path = std::string("/operations/") + kNobody;
+  EXPECT_EQ(python.post_nothing(path + "/retry").status, 404);
+  expect_refused(python.post_nothing(path + "/retry"), "not found");
+  expect_refused(python.get(path + "/children"), "not found");
+}
+
+TEST_F(PythonCli, RetryOfACompletedTrainingIsRefused) {
+  const OperationId id = start("train3");
+  system_.wait_for_status(id, OperationStatus::kCompleted);
+  expect_refused(client().post_nothing("/operations/" + id.value + "/retry"), "completed");
+  EXPECT_EQ(client().get("/operations").body.at("total_count"), 1) << "nothing was started";
+}
+
+TEST_F(PythonCli, CheckpointStatsAreFlat) {
+  PythonClient python = client();
+  const auto before = python.get("/checkpoints/stats");
+  ASSERT_EQ(before.status, 200) << before.body;
+  EXPECT_EQ(before.body.at("success"), true);
+  EXPECT_EQ(before.body.at("total_checkpoints"), 0);
+  EXPECT_EQ(before.body.at("total_size_bytes"), 0);
+  EXPECT_TRUE(before.body.at("oldest_checkpoint").is_null());
+  cancelled_with_a_checkpoint();
+  const auto after = python.get("/checkpoints/stats");
+  EXPECT_EQ(after.body.at("total_checkpoints"), 1);
+  EXPECT_GT(after.body.at("total_size_bytes"), 0);
+  EXPECT_THAT(after.body.at("oldest_checkpoint").get<std::string>(), MatchesRegex(kTime));
+}
+
+TEST_F(PythonCli, CheckpointCleanupSparesWhatIsYoung) {
+  const OperationId id = cancelled_with_a_checkpoint();
+  PythonClient python = client();
+  const auto answer = python.post_nothing("/checkpoints/cleanup?max_age_days=1");
+  ASSERT_EQ(answer.status, 200) << answer.body;
+  EXPECT_EQ(answer.body.at("success"), true);
+  EXPECT_EQ(answer.body.at("checkpoints_deleted"), 0);
+  EXPECT_TRUE(answer.body.at("orphan_artifacts_cleaned").is_number_integer());
+  EXPECT_EQ(python.get("/checkpoints/" + id.value).status, 200);
+  expect_refused(python.post_nothing("/checkpoints/cleanup?max_age_days=0"), "max_age_days");
 }
 
 }  // namespace
