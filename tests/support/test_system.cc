@@ -48,6 +48,7 @@ std::vector<pid_t> processes_of(const fs::path& folder) {
 
 TestSystem::TestSystem(SystemOptions options) : options_(options) {
   fs::create_directories(market());
+  fs::create_directories(strategies());
   strategy::testing::write_market(
       market(), strategy::testing::make_market({.symbol = "TEST", .rows = 6000, .seed = 11}));
   start_server();
@@ -67,12 +68,9 @@ void TestSystem::kill_everything() {
 
 void TestSystem::start_server() {
   fs::remove(data_dir() / "server.url");
-  server_ = std::make_unique<ChildProcess>(
-      Command{.program = fs::path(KTRDR_PROGRAMS) / "ktrdr",
-              .arguments = {"serve", "--data-dir", data_dir(), "--port", "0", "--local-workers",
-                            std::to_string(options_.local_workers), "--lease-seconds",
-                            std::to_string(options_.lease_seconds)},
-              .output = folder() / "server.log"});
+  server_ = std::make_unique<ChildProcess>(Command{.program = fs::path(KTRDR_PROGRAMS) / "ktrdr",
+                                                   .arguments = serve_arguments(),
+                                                   .output = folder() / "server.log"});
   const bool ready = eventually(
       [this] {
         api_.reset();
@@ -80,6 +78,24 @@ void TestSystem::start_server() {
       },
       kReadyWithin);
   ASSERT_TRUE(ready) << "the server is not ready; see " << folder() / "server.log";
+}
+
+std::vector<std::string> TestSystem::serve_arguments() const {
+  std::vector<std::string> arguments = {"serve",
+                                        "--data-dir",
+                                        data_dir(),
+                                        "--port",
+                                        "0",
+                                        "--local-workers",
+                                        std::to_string(options_.local_workers),
+                                        "--lease-seconds",
+                                        std::to_string(options_.lease_seconds)};
+  if (options_.without_tokens) {
+    const std::vector<std::string> more = {"--no-auth", "--market-data", market(), "--strategies",
+                                           strategies()};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+  }
+  return arguments;
 }
 
 void TestSystem::kill_server() { server_->kill_and_reap(); }

@@ -21,6 +21,7 @@ namespace ktrdr::system_test {
 struct SystemOptions {
   int local_workers = 1;
   double lease_seconds = 1;
+  bool without_tokens = false;  // --no-auth, and the market and the strategies are the server's own
 };
 
 // What a test asks to be trained.
@@ -39,6 +40,7 @@ class TestSystem {
   const std::filesystem::path& folder() const { return folder_.path(); }
   std::filesystem::path data_dir() const { return folder_.path() / "data"; }
   std::filesystem::path market() const { return folder_.path() / "market"; }
+  std::filesystem::path strategies() const { return folder_.path() / "strategies"; }
 
   // ---- processes ----
   void start_server();
@@ -72,6 +74,7 @@ class TestSystem {
   Command ktrdr_command(std::vector<std::string> arguments) const;
 
  private:
+  std::vector<std::string> serve_arguments() const;
   void kill_everything();
 
   const SystemOptions options_;
