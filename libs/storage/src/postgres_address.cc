@@ -27,7 +27,7 @@ Error unreadable() {
   return {
       ErrorCode::kInvalidArgument,
       "The database's address can't be read; write postgresql://user:password@host:port/database and encode"
-      " special characters of the password (@ is %40, / is %2F, : is %3A, # is %23, ? is %3F)."};
+      " special characters of the password (@ is %40, / is %2F, % is %25)."};
 }
 
 // A password with an unencoded @ or / is read as a part of the host, the port or the name of the database,

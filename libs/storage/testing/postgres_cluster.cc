@@ -120,7 +120,9 @@ PostgresCluster::PostgresCluster() {
 }
 
 PostgresCluster::~PostgresCluster() {
-  if (server_ > 0) kill();
+  if (server_ < 0) return;
+  ::kill(server_, SIGQUIT);  // at once, and with its shared memory
+  wait_for(server_);
 }
 
 PostgresCluster& PostgresCluster::shared() {
@@ -181,8 +183,9 @@ void PostgresCluster::start(const Settings& settings) {
 
 std::vector<std::string> PostgresCluster::server_command(const Settings& settings) const {
   Command command = {binary("postgres"), "-D", folder_ / "data", "-k", folder_.path()};
-  Settings all = {"listen_addresses=", "shared_buffers=32MB", "max_connections=100",
-                  "log_min_messages=fatal"};
+  Settings all = {"listen_addresses=",   "shared_buffers=32MB",
+                  "max_wal_size=64MB",   "dynamic_shared_memory_type=mmap",
+                  "max_connections=100", "log_min_messages=fatal"};
   all.insert(all.end(), settings.begin(), settings.end());
   for (const std::string& setting : all) command.insert(command.end(), {"-c", setting});
   return command;

@@ -1,6 +1,4 @@
-#include <cstdlib>
-#include <filesystem>
-
+#include "folders_in_memory.h"
 #include "ktrdr/storage/memory_repository.h"
 #include "ktrdr/storage/sqlite_repository.h"
 #include "ktrdr/storage/testing/operations_repository_contract.h"
@@ -8,16 +6,6 @@
 
 namespace ktrdr::storage::testing {
 namespace {
-
-// The suites commit thousands of times; on a folder in memory that takes seconds also on a busy disk. No test
-// here depends on the device: what SIGKILL and failing writes do is the same on every file system.
-class FoldersInMemory final : public ::testing::Environment {
-  void SetUp() override {
-    constexpr int kKeepWhatIsSet = 0;
-    if (std::filesystem::is_directory("/dev/shm")) setenv("TMPDIR", "/dev/shm", kKeepWhatIsSet);
-  }
-};
-const auto* const kFoldersInMemory = ::testing::AddGlobalTestEnvironment(new FoldersInMemory);
 
 const RepositoryFactory kMemory{"Memory",
                                 [](const auto&, Clock& clock) { return make_memory_repository(clock); }};

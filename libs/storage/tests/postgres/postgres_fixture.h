@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "../folders_in_memory.h"
 #include "ktrdr/core/testing/manual_clock.h"
 #include "ktrdr/core/testing/matchers.h"
 #include "ktrdr/storage/postgres_repository.h"

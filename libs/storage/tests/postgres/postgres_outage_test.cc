@@ -109,7 +109,7 @@ TEST_F(PostgresOutage, WhileItIsAwayEachCallFailsClearlyAndThenTheStoreGoesOnByI
   ASSERT_THAT(store->create(new_operation("op_1"), std::nullopt), IsOk());
   ASSERT_THAT(store->get({"op_1"}), IsOk());
   cluster_.stop();
-  for (int i = 0; i < 30; ++i) {  // more than there are connections
+  for (int i = 0; i < 20; ++i) {  // more than there are connections
     EXPECT_THAT(store->create(new_operation("op_2"), std::nullopt), FailsWith(ErrorCode::kUnavailable));
     EXPECT_THAT(store->get({"op_1"}), SaysError("check that PostgreSQL runs"));
   }
