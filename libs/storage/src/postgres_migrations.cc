@@ -133,7 +133,16 @@ CREATE TRIGGER operations_count_delete AFTER DELETE ON ktrdr.operations
 INSERT INTO ktrdr.status_counts SELECT operation_type, status, 0, COUNT(*) FROM ktrdr.operations GROUP BY 1, 2;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}};
+// What lists ask for, beside a status.
+constexpr const char* kLists = R"sql(
+CREATE INDEX operations_active ON ktrdr.operations (created_at, operation_id) WHERE completed_at IS NULL;
+CREATE INDEX operations_by_owner ON ktrdr.operations (owner, created_at, operation_id) WHERE owner IS NOT NULL;
+CREATE INDEX operations_by_parent ON ktrdr.operations (parent_operation_id, created_at, operation_id)
+  WHERE parent_operation_id IS NOT NULL;
+CREATE INDEX checkpoints_by_time ON ktrdr.checkpoints (created_at, operation_id);
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}};
 
 // READ COMMITTED: whoever waited for the lock must see what its holder did. "ktrd" is the lock's number.
 constexpr const char* kBegin = R"sql(
