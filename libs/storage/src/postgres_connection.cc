@@ -48,7 +48,7 @@ constexpr std::array kMeanings = {
     Meaning{"28", Failure::kStatement, ErrorCode::kIo, "refused the login; check the user and the password"},
     Meaning{"3D000", Failure::kStatement, ErrorCode::kIo, "does not exist; create it with createdb"},
     Meaning{"42501", Failure::kStatement, ErrorCode::kIo,
-            "does not let this user do that; GRANT CREATE ON DATABASE to it, or make it the schema's owner"},
+            "does not let this user do that; GRANT CONNECT, CREATE ON DATABASE to it"},
     Meaning{"25006", Failure::kStatement, ErrorCode::kIo, "can only be read there; name the primary server"},
     Meaning{"53100", Failure::kStatement, ErrorCode::kIo,
             "can't grow because its disk is full; free some space"},
@@ -81,6 +81,7 @@ Error connect_error(const PostgresAddress& address, const char* reason) {
     return error_of(address, meaning_of("28000"), reason);
   }
   if (says("database \"") && says("does not exist")) return error_of(address, meaning_of("3D000"), reason);
+  if (says("permission denied")) return error_of(address, meaning_of("42501"), reason);
   if (says("too many clients") || says("connection slots")) {
     return error_of(address, meaning_of("53300"), reason);
   }
@@ -150,33 +151,30 @@ Rows rows_of(const PGresult& result) {
 
 std::string milliseconds(Duration duration) { return std::to_string(duration.count()); }
 
-// synchronous_commit is only ever raised: remote_apply promises more than `on`.
-std::string session_settings(PostgresConnection::Use use, const PostgresTimeouts& timeouts) {
-  const bool reads = use == PostgresConnection::Use::kReading;
-  return "SET search_path = ktrdr, pg_temp; SET jit = off;"
-         "SET default_transaction_isolation = 'repeatable read';"
-         "SET default_transaction_read_only = " +
-         std::string(reads ? "on" : "off") +
-         ";"
-         "SET lock_timeout = " +
-         milliseconds(timeouts.lock) + "; SET statement_timeout = " + milliseconds(timeouts.statement) +
-         "; SET idle_in_transaction_session_timeout = " + milliseconds(2 * timeouts.answer) +
-         ";"
-         "SELECT set_config('synchronous_commit', 'on', false)"
-         " WHERE current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')";
-}
-
-constexpr const char* kServerFacts =
-    "SELECT current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on',"
-    " current_setting('server_encoding') = 'UTF8', current_setting('server_version_num')::int >= 150000,"
-    " NOT pg_is_in_recovery()";
+// One statement: what we ask of the server, then what we set. synchronous_commit is only ever raised:
+// remote_apply promises more than `on`. set_config's `false` means: for the whole session.
+constexpr const char* kBeginSession = R"sql(
+SELECT CAST(current_setting('fsync') = 'on' AND current_setting('full_page_writes') = 'on' AS INT),
+  CAST(current_setting('server_encoding') = 'UTF8' AS INT),
+  CAST(CAST(current_setting('server_version_num') AS INT) >= 150000 AS INT),
+  CAST(NOT pg_is_in_recovery() AS INT),
+  set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local', 'remote_write')
+    THEN 'on' ELSE current_setting('synchronous_commit') END, false),
+  set_config('search_path', 'ktrdr, pg_temp', false),
+  set_config('jit', 'off', false),
+  set_config('default_transaction_isolation', 'repeatable read', false),
+  set_config('default_transaction_read_only', $1, false),
+  set_config('lock_timeout', $2, false),
+  set_config('statement_timeout', $3, false),
+  set_config('idle_in_transaction_session_timeout', $4, false)
+)sql";
 
 struct Requirement {
   ErrorCode code;
   const char* advice;
 };
 
-// In the order of the columns of kServerFacts.
+// In the order of the first columns of kBeginSession.
 constexpr std::array kRequirements = {
     Requirement{ErrorCode::kUnsupported,
                 "may lose what it acknowledged; set fsync = on and full_page_writes = on in postgresql.conf"},
@@ -184,11 +182,11 @@ constexpr std::array kRequirements = {
     Requirement{ErrorCode::kUnsupported, "is on a server older than PostgreSQL 15; upgrade it"},
     Requirement{ErrorCode::kUnavailable, "is on a standby server; name the primary server"}};
 
-Result<void> check_requirements(const PostgresAddress& address, const PGresult& facts) {
-  for (std::size_t column = 0; column < kRequirements.size(); ++column) {
-    if (std::string_view(PQgetvalue(&facts, 0, static_cast<int>(column))) == "t") continue;
-    return Error(kRequirements[column].code,
-                 "The database " + address.name() + " " + kRequirements[column].advice + ".");
+Result<void> check_requirements(const PostgresAddress& address, const Row& facts) {
+  RowReader row(facts);
+  for (const Requirement& requirement : kRequirements) {
+    if (row.flag()) continue;
+    return Error(requirement.code, "The database " + address.name() + " " + requirement.advice + ".");
   }
   return {};
 }
@@ -224,18 +222,13 @@ Result<std::unique_ptr<PostgresConnection>> PostgresConnection::open(const Postg
 Result<void> PostgresConnection::set_up(Use use) {
   pg_conn* const raw = connection_.get();
   PQsetNoticeReceiver(raw, drop_notice, nullptr);
-  const ResultHandle set(PQexec(raw, session_settings(use, timeouts_).c_str()));
-  const ResultHandle facts(PQexec(raw, kServerFacts));
-  if (!succeeded(set.get()) || PQresultStatus(facts.get()) != PGRES_TUPLES_OK) {
-    const PGresult* failed = succeeded(set.get()) ? facts.get() : set.get();
-    const char* state = PQresultErrorField(failed, PG_DIAG_SQLSTATE);
-    return error_of(address_, meaning_of(state == nullptr ? "08000" : state), PQresultErrorMessage(failed));
-  }
-  TRY(check_requirements(address_, *facts));
   constexpr int kNonblocking = 1;
-  const bool ready = PQsetnonblocking(raw, kNonblocking) == 0 && PQenterPipelineMode(raw) == 1;
-  if (!ready) return error_of(address_, meaning_of("08000"), PQerrorMessage(raw));
-  return {};
+  const bool is_ready = PQsetnonblocking(raw, kNonblocking) == 0 && PQenterPipelineMode(raw) == 1;
+  if (!is_ready) return error_of(address_, meaning_of("08000"), PQerrorMessage(raw));
+  TRY_ASSIGN(const Rows rows,
+             execute(kBeginSession, {use == Use::kReading ? "on" : "off", milliseconds(timeouts_.lock),
+                                     milliseconds(timeouts_.statement), milliseconds(2 * timeouts_.answer)}));
+  return check_requirements(address_, rows.front());
 }
 
 void PostgresConnection::begin() {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "ktrdr/core/log.h"
+
 namespace ktrdr::storage {
 namespace {
 
@@ -77,7 +79,9 @@ Result<void> PostgresDatabase::run(PostgresPool& pool, Transaction transaction, 
   for (int repeats = 1;; ++repeats) {
     Attempt attempt = attempt_once(lease, transaction, job);
     if (!may_repeat(attempt, clock.monotonic() - start)) return std::move(attempt.outcome);
-    ++repeats_;
+    if (++repeats_; repeats == 1 && attempt.repeat_after == Failure::kLost) {
+      log(LogLevel::kWarning, attempt.outcome.error().describe());
+    }
     pause_before_repeat(*attempt.repeat_after, repeats);
   }
 }

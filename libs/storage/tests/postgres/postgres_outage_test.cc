@@ -1,5 +1,10 @@
 // A server that crashes, stops and comes back, and one that is not to be trusted.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <chrono>
+#include <csignal>
 #include <map>
 #include <thread>
 
@@ -141,6 +146,34 @@ TEST_F(PostgresOutage, AServerThatIsAwayAtTheStartIsAnErrorThatSaysWhatToDo) {
   EXPECT_THAT(store, SaysError("check that PostgreSQL runs there"));
   cluster_.start();
   EXPECT_THAT(open_postgres_repository(uri_, clock_), IsOk());
+}
+
+// ---- the test's own server ----
+
+TEST(PostgresClusterOfATest, EndsWhenTheProgramThatStartedItIsKilled) {
+  const ktrdr::testing::TemporaryFolder folder;  // the killed program leaves its own behind
+  std::filesystem::permissions(folder.path(), std::filesystem::perms::others_exec,
+                               std::filesystem::perm_options::add);
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t program = fork();
+  if (program == 0) {
+    setenv("TMPDIR", folder.path().c_str(), 1);
+    const PostgresCluster cluster;
+    const pid_t server = cluster.pid();
+    if (write(ends[1], &server, sizeof server) == sizeof server) pause();
+    _exit(1);
+  }
+  pid_t server = -1;
+  ASSERT_EQ(read(ends[0], &server, sizeof server), static_cast<ssize_t>(sizeof server));
+  ASSERT_EQ(kill(server, 0), 0);
+  kill(program, SIGKILL);
+  EXPECT_EQ(waitpid(program, nullptr, 0), program);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (kill(server, 0) == 0 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_NE(kill(server, 0), 0);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 // ---- not to be trusted ----
