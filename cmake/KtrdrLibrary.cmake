@@ -10,6 +10,9 @@
 #   USES      our libraries that only its .cc files use
 #   PRIVATE   foreign targets that only its .cc files use
 #   TESTING   further targets of its tests
+#
+# tests/<group>/*_test.cc makes the test program <name>_<group>_test, which is one test of ctest as a whole: for tests
+# that share something dear to start. All others run each in a process of its own.
 find_package(GTest REQUIRED)
 include(GoogleTest)
 
@@ -45,15 +48,32 @@ function(ktrdr_library)
     endif()
   endif()
 
+  set(test_libraries ${target} ${testing_target} ${ARG_TESTING} ${ARG_USES} ${ARG_PRIVATE})
   file(GLOB tests CONFIGURE_DEPENDS tests/*_test.cc)
   if(tests)
-    add_executable(${name}_test ${tests})
-    target_include_directories(${name}_test PRIVATE src)
-    target_link_libraries(${name}_test PRIVATE ${target} ${testing_target} ${ARG_TESTING} ${ARG_USES} ${ARG_PRIVATE}
-                          ktrdr_options ktrdr_core_testing GTest::gtest GTest::gmock GTest::gtest_main)
+    ktrdr_test_program(${name}_test "${tests}" "${test_libraries}")
     gtest_discover_tests(${name}_test TEST_PREFIX ${name}/ DISCOVERY_TIMEOUT 60
                          PROPERTIES TIMEOUT 120 LABELS unit)
   endif()
+  file(GLOB grouped_tests CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}/tests tests/*/*_test.cc)
+  foreach(test ${grouped_tests})
+    get_filename_component(group ${test} DIRECTORY)
+    list(APPEND groups ${group})
+    list(APPEND tests_of_${group} tests/${test})
+  endforeach()
+  list(REMOVE_DUPLICATES groups)
+  foreach(group ${groups})
+    ktrdr_test_program(${name}_${group}_test "${tests_of_${group}}" "${test_libraries}")
+    add_test(NAME ${name}/${group} COMMAND ${name}_${group}_test)
+    set_tests_properties(${name}/${group} PROPERTIES TIMEOUT 300 LABELS unit)
+  endforeach()
+endfunction()
+
+function(ktrdr_test_program program sources libraries)
+  add_executable(${program} ${sources})
+  target_include_directories(${program} PRIVATE src)
+  target_link_libraries(${program} PRIVATE ${libraries} ktrdr_options ktrdr_core_testing
+                        GTest::gtest GTest::gmock GTest::gtest_main)
 endfunction()
 
 # A program in apps/<name>: main() and its wiring, nothing else.

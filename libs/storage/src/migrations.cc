@@ -1,5 +1,7 @@
 #include "migrations.h"
 
+#include "sqlite_connection.h"
+
 namespace ktrdr::storage {
 namespace {
 
@@ -163,12 +165,7 @@ Result<void> apply(SqliteConnection& connection, const Migration& step, Clock& c
 Result<void> apply_missing(SqliteConnection& connection, const std::filesystem::path& file,
                            std::span<const Migration> steps, Clock& clock) {
   TRY_ASSIGN(const std::int64_t current, schema_version(connection, file));
-  const std::int64_t newest = steps.back().version;
-  if (current > newest) {
-    return Error(ErrorCode::kUnsupported, "The database " + file.string() + " has schema " +
-                                              std::to_string(current) + ", but this program knows only " +
-                                              std::to_string(newest) + "; use the newer ktrdr.");
-  }
+  TRY(refuse_newer_schema(file.string(), current, steps));
   TRY(
       connection.run_script("CREATE TABLE IF NOT EXISTS schema_version"
                             " (version INTEGER NOT NULL PRIMARY KEY, applied_at TEXT NOT NULL) STRICT"));
@@ -181,6 +178,15 @@ Result<void> apply_missing(SqliteConnection& connection, const std::filesystem::
 }  // namespace
 
 std::span<const Migration> sqlite_migrations() { return kMigrations; }
+
+Result<void> refuse_newer_schema(const std::string& database, std::int64_t current,
+                                 std::span<const Migration> steps) {
+  const std::int64_t newest = steps.back().version;
+  if (current <= newest) return {};
+  return Error(ErrorCode::kUnsupported, "The database " + database + " has schema " +
+                                            std::to_string(current) + ", but this program knows only " +
+                                            std::to_string(newest) + "; use the newer ktrdr.");
+}
 
 Result<void> migrate(SqliteConnection& connection, const std::filesystem::path& file,
                      std::span<const Migration> steps, Clock& clock) {

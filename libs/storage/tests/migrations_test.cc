@@ -8,6 +8,7 @@
 #include "ktrdr/core/durable_file.h"
 #include "ktrdr/storage/sqlite_repository.h"
 #include "ktrdr/storage/testing/operations_repository_fixture.h"
+#include "sqlite_connection.h"
 
 namespace ktrdr::storage {
 namespace {

@@ -17,7 +17,8 @@
 
 namespace ktrdr::storage::testing {
 
-// One implementation under test; `make` gives an empty repository that may keep files in `folder`.
+// One implementation under test; `make` gives an empty repository that may keep files in `folder`. With a
+// folder that it has had before it opens the same rows again, if it keeps any.
 struct RepositoryFactory {
   std::string name;
   std::function<std::unique_ptr<OperationsRepository>(const std::filesystem::path& folder, Clock& clock)>
