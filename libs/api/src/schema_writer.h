@@ -79,10 +79,7 @@ Json object_schema(SchemaSet& set, Direction direction) {
 template <HasFields T>
 Json schema(Kind<T>, SchemaSet& set, Direction direction) {
   const std::string name = set.name_of(type_name<T>(), direction);
-  if (!set.has(name)) {
-    set.put(name, "{}");  // so that a type that holds itself ends
-    set.put(name, dump(object_schema<T>(set, direction), -1));
-  }
+  if (set.begin(type_name<T>(), direction)) set.put(name, dump(object_schema<T>(set, direction), -1));
   return {{"$ref", "#/components/schemas/" + name}};
 }
 

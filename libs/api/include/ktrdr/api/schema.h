@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ktrdr::api {
@@ -23,12 +24,17 @@ class SchemaSet {
   const std::map<std::string, std::string>& components() const { return components_; }  // name to JSON text
 
   std::string name_of(const std::string& type, Direction direction);
-  bool has(const std::string& name) const { return components_.contains(name); }
+  // True for the first who asks, in each pass: it then describes the type.
+  bool begin(const std::string& type, Direction direction) { return begun_.emplace(type, direction).second; }
   void put(const std::string& name, std::string json) { components_[name] = std::move(json); }
-  void forget_texts() { components_.clear(); }
+  void forget_texts() {
+    components_.clear();
+    begun_.clear();
+  }
 
  private:
   std::map<std::string, std::set<Direction>> uses_;
+  std::set<std::pair<std::string, Direction>> begun_;
   std::map<std::string, std::string> components_;
 };
 

@@ -1,0 +1,71 @@
+#include "support/conformance.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+
+#include "ktrdr/api/testing/openapi_checker.h"
+#include "ktrdr/client/http_client.h"
+#include "ktrdr/core/synchronized.h"
+
+namespace ktrdr::client {
+
+// `ld --wrap` sends every call of HttpClient::request to the first of these, and names the real one the
+// second. Member functions take their object as the first argument.
+Result<HttpAnswer> checked_request(HttpClient* client,
+                                   const HttpRequest& request) asm("__wrap_" KTRDR_HTTP_REQUEST_SYMBOL);
+Result<HttpAnswer> real_request(HttpClient* client,
+                                const HttpRequest& request) asm("__real_" KTRDR_HTTP_REQUEST_SYMBOL);
+
+namespace {
+
+using api::testing::OpenApiChecker;
+
+std::atomic<int> checked = 0;
+
+// "http://127.0.0.1:8000" and "/api/v1/health".
+std::pair<std::string, std::string> split(const std::string& url) {
+  const auto slash = url.find('/', url.find("//") + 2);
+  return slash == std::string::npos ? std::pair(url, std::string("/"))
+                                    : std::pair(url.substr(0, slash), url.substr(slash));
+}
+
+// The document of whoever listens there, read once. Null when it can't be read just now: a test may have
+// killed its server after the answer.
+std::shared_ptr<const OpenApiChecker> checker_of(HttpClient* client, const std::string& origin) {
+  static Synchronized<std::map<std::string, std::shared_ptr<const OpenApiChecker>>> known;
+  auto found = known.update([&origin](auto& checkers) { return checkers[origin]; });
+  if (found) return found;
+  const auto document = real_request(client, {.url = origin + "/api/v1/openapi.json"});
+  if (!document.ok()) return nullptr;
+  EXPECT_EQ(document->status, 200) << origin << " describes itself";
+  if (document->status != 200) return nullptr;
+  found = std::make_shared<const OpenApiChecker>(document->body);
+  known.update([&](auto& checkers) { checkers[origin] = found; });
+  return found;
+}
+
+}  // namespace
+
+Result<HttpAnswer> checked_request(HttpClient* client, const HttpRequest& request) {
+  Result<HttpAnswer> answer = real_request(client, request);
+  if (!answer.ok()) return answer;
+  const auto [origin, target] = split(request.url);
+  if (const auto checker = checker_of(client, origin)) {
+    const std::string problem =
+        checker->problem_of({request.method, target, request.body, answer->status, answer->body});
+    EXPECT_EQ(problem, "") << "an answer is not as its OpenAPI document says";
+    ++checked;
+  }
+  return answer;
+}
+
+}  // namespace ktrdr::client
+
+namespace ktrdr::system_test {
+
+int checked_answers() { return client::checked; }
+
+}  // namespace ktrdr::system_test
