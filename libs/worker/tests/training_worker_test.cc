@@ -4,10 +4,14 @@
 
 #include <atomic>
 
+#include "ktrdr/api/testing/openapi_checker.h"
+#include "ktrdr/client/http_client.h"
 #include "ktrdr/client/testing/scripted_server.h"
 #include "ktrdr/core/testing/manual_clock.h"
 #include "ktrdr/core/testing/matchers.h"
+#include "ktrdr/http/server.h"
 #include "ktrdr/worker/server_link.h"
+#include "worker_routes.h"
 
 namespace ktrdr::worker {
 namespace {
@@ -88,6 +92,33 @@ TEST(TrainingWorker, AnIdThatIsNoIdReachesNobody) {
   EXPECT_THAT(bench.worker.resume({.operation_id = "../../x"}), FailsWith(ErrorCode::kInvalidArgument));
   EXPECT_THAT(bench.worker.start({.operation_id = "../../x"}), FailsWith(ErrorCode::kInvalidArgument));
   EXPECT_THAT(bench.server.requests(), IsEmpty());
+}
+
+TEST(TrainingWorker, AnswersOverHttpAsItsDocumentSays) {
+  Bench bench({ErrorCode::kCheckpointCorrupted, "damaged"});
+  const auto server = http::Server::start({}, endpoints::make_router(endpoint_table(bench.worker)));
+  ASSERT_TRUE(server.ok());
+  const std::string url = "http://127.0.0.1:" + std::to_string((*server)->port());
+  client::HttpClient http;
+  const auto ask = [&](const std::string& method, const std::string& target, const std::string& body = "") {
+    return *http.request({.method = method, .url = url + target, .body = body});
+  };
+  const api::testing::OpenApiChecker checker(ask("GET", "/api/v1/openapi.json").body);
+  EXPECT_THAT(checker.document_problems(), IsEmpty());
+  const std::vector<api::testing::Exchange> expected = {
+      {"GET", "/", "", 200},
+      {"GET", "/health", "", 200},
+      {"GET", "/api/v1/docs", "", 200},
+      {"POST", "/training/resume", R"({"operation_id":"op_1"})", 422},
+      {"POST", "/training/resume", R"({"operation_id":"../../x"})", 400},
+      {"POST", "/training/start", R"({"id":"op_1"})", 400},
+      {"DELETE", "/api/v1/operations/op_1/cancel", "", 404},
+      {"DELETE", "/api/v1/operations/op_1", "", 404}};
+  for (const auto& [method, target, body, status, nothing] : expected) {
+    const auto answer = ask(method, target, body);
+    EXPECT_EQ(answer.status, status) << target << ": " << answer.body;
+    EXPECT_EQ(checker.problem_of({method, target, body, answer.status, answer.body}), "");
+  }
 }
 
 }  // namespace
