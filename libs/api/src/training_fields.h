@@ -10,19 +10,21 @@ namespace ktrdr::api::internal {
 
 template <>
 struct Fields<StartTrainingRequest> {
-  static constexpr auto kTable =
-      std::tuple{field("strategy_name", &StartTrainingRequest::strategy_name),
-                 field("strategy_yaml", &StartTrainingRequest::strategy_yaml),
-                 field("symbols", &StartTrainingRequest::symbols),
-                 field("timeframes", &StartTrainingRequest::timeframes),
-                 field("start_date", &StartTrainingRequest::start_date),
-                 field("end_date", &StartTrainingRequest::end_date),
-                 field("task_id", &StartTrainingRequest::task_id),
-                 field("data_dir", &StartTrainingRequest::data_dir),
-                 field("seed", &StartTrainingRequest::seed),
-                 field("checkpoint_every_epochs", &StartTrainingRequest::checkpoint_every_epochs),
-                 field("checkpoint_every_seconds", &StartTrainingRequest::checkpoint_every_seconds),
-                 field("detailed_analytics", &StartTrainingRequest::detailed_analytics)};
+  static constexpr auto kTable = std::tuple{
+      field("strategy_name", &StartTrainingRequest::strategy_name,
+            "A file of the server's strategies folder; this or strategy_yaml."),
+      field("strategy_yaml", &StartTrainingRequest::strategy_yaml, "The strategy itself."),
+      field("symbols", &StartTrainingRequest::symbols, "When given, what the strategy says."),
+      field("timeframes", &StartTrainingRequest::timeframes),
+      field("start_date", &StartTrainingRequest::start_date),
+      field("end_date", &StartTrainingRequest::end_date),
+      field("task_id", &StartTrainingRequest::task_id, "A client-chosen operation id: ^[a-z0-9_-]{1,64}$."),
+      field("data_dir", &StartTrainingRequest::data_dir,
+            "The market data folder on the server; absent: the server's own."),
+      field("seed", &StartTrainingRequest::seed, "0 to 2^53; absent: drawn once and stored."),
+      field("checkpoint_every_epochs", &StartTrainingRequest::checkpoint_every_epochs),
+      field("checkpoint_every_seconds", &StartTrainingRequest::checkpoint_every_seconds),
+      field("detailed_analytics", &StartTrainingRequest::detailed_analytics, "Accepted and without effect.")};
 };
 
 template <>
