@@ -36,14 +36,14 @@ std::pair<std::string, std::string> split(const std::string& url) {
 // killed its server after the answer.
 std::shared_ptr<const OpenApiChecker> checker_of(HttpClient* client, const std::string& origin) {
   static Synchronized<std::map<std::string, std::shared_ptr<const OpenApiChecker>>> known;
-  auto found = known.update([&origin](auto& checkers) { return checkers[origin]; });
+  auto found = (*known.lock())[origin];
   if (found) return found;
   const auto document = real_request(client, {.url = origin + "/api/v1/openapi.json"});
   if (!document.ok()) return nullptr;
   EXPECT_EQ(document->status, 200) << origin << " describes itself";
   if (document->status != 200) return nullptr;
   found = std::make_shared<const OpenApiChecker>(document->body);
-  known.update([&](auto& checkers) { checkers[origin] = found; });
+  (*known.lock())[origin] = found;
   return found;
 }
 

@@ -95,6 +95,7 @@ std::vector<std::string> TestSystem::serve_arguments() const {
                                            strategies()};
     arguments.insert(arguments.end(), more.begin(), more.end());
   }
+  arguments.insert(arguments.end(), options_.serve_options.begin(), options_.serve_options.end());
   return arguments;
 }
 
@@ -105,10 +106,13 @@ std::optional<int> TestSystem::stop_server() {
   return server_->wait(std::chrono::seconds(15));
 }
 
-ChildProcess& TestSystem::start_worker(const std::string& name) {
+ChildProcess& TestSystem::start_worker(const std::string& name,
+                                       const std::vector<std::string>& more_options) {
+  std::vector<std::string> arguments = {"--data-dir", data_dir(), "--name", name};
+  arguments.insert(arguments.end(), more_options.begin(), more_options.end());
   workers_.push_back(
       std::make_unique<ChildProcess>(Command{.program = fs::path(KTRDR_PROGRAMS) / "ktrdr-worker",
-                                             .arguments = {"--data-dir", data_dir(), "--name", name},
+                                             .arguments = std::move(arguments),
                                              .output = folder() / (name + ".log")}));
   return *workers_.back();
 }

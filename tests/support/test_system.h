@@ -22,6 +22,7 @@ struct SystemOptions {
   int local_workers = 1;
   double lease_seconds = 1;
   bool without_tokens = false;  // --no-auth, and the market and the strategies are the server's own
+  std::vector<std::string> serve_options;  // more of them
 };
 
 // What a test asks to be trained.
@@ -47,7 +48,8 @@ class TestSystem {
   void kill_server();                // SIGKILL
   std::optional<int> stop_server();  // SIGTERM; its exit code
   ChildProcess& server() { return *server_; }
-  ChildProcess& start_worker(const std::string& name);  // besides the local ones
+  // Besides the local ones.
+  ChildProcess& start_worker(const std::string& name, const std::vector<std::string>& more_options = {});
 
   // The process that owns the operation right now; 0 when there is none.
   pid_t worker_pid(const OperationId& id);

@@ -1,6 +1,7 @@
 #include "ktrdr/storage/open_repository.h"
 
 #include "ktrdr/storage/memory_repository.h"
+#include "ktrdr/storage/postgres_repository.h"
 #include "ktrdr/storage/sqlite_repository.h"
 
 namespace ktrdr::storage {
@@ -10,6 +11,9 @@ Result<std::unique_ptr<OperationsRepository>> open_repository(const std::string&
                                                               Clock& clock) {
   if (database.empty()) return open_sqlite_repository(default_file, clock);
   if (database == "memory:") return make_memory_repository(clock);
+  if (database.starts_with("postgresql://") || database.starts_with("postgres://")) {
+    return open_postgres_repository(database, clock);
+  }
   // Its text is not repeated: it may hold a password.
   return Error(ErrorCode::kInvalidArgument,
                "--database must be postgresql://USER@HOST/NAME or memory: (without it, SQLite is used).");

@@ -1,0 +1,159 @@
+// Two servers, two workers, one PostgreSQL: whoever dies, the model is that of an undisturbed run on one
+// server with SQLite.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "ktrdr/storage/testing/postgres_cluster.h"
+#include "support/test_system.h"
+
+namespace ktrdr::system_test {
+namespace {
+
+using api::OperationStatus;
+using storage::testing::PostgresCluster;
+using ::testing::HasSubstr;
+
+constexpr int kEpochs = 12;
+TrainingWish wish() { return {.strategy_yaml = demanding_strategy(kEpochs)}; }
+
+const std::map<std::string, std::string>& undisturbed() {
+  static const auto fingerprint = [] {
+    TestSystem system;
+    const OperationId id = system.start_training(wish());
+    system.wait_for_status(id, OperationStatus::kCompleted);
+    return fingerprint_of(system, id);
+  }();
+  return fingerprint;
+}
+
+class SeveralServers : public ::testing::Test {
+ protected:
+  SeveralServers() { cluster_.create_database("operations"); }
+
+  std::vector<std::string> shared_folders() const {
+    return {"--checkpoints", folder_ / "checkpoints", "--models", folder_ / "models"};
+  }
+
+  SystemOptions options(int local_workers) {
+    SystemOptions options{.local_workers = local_workers, .serve_options = shared_folders()};
+    options.serve_options.insert(options.serve_options.end(), {"--database", cluster_.uri("operations")});
+    return options;
+  }
+
+  void expect_the_undisturbed_model(TestSystem& system, const OperationId& id) {
+    ASSERT_EQ(system.wait_for_status(id, OperationStatus::kCompleted).status, OperationStatus::kCompleted);
+    EXPECT_EQ(fingerprint_of(system, id), undisturbed());
+  }
+
+  PostgresCluster cluster_;
+  testing::TemporaryFolder folder_;
+};
+
+TEST_F(SeveralServers, WorkStartedAtOneIsDoneByTheOthersWorker) {
+  TestSystem without_workers(options(0)), with_a_worker(options(1));
+  const OperationId id = without_workers.start_training(wish());
+  expect_the_undisturbed_model(without_workers, id);
+  EXPECT_EQ(with_a_worker.operation(id).version, without_workers.operation(id).version);
+}
+
+TEST_F(SeveralServers, CancelAndResumeGoThroughEitherServer) {
+  TestSystem one(options(0)), other(options(1));
+  const OperationId id = one.start_training(wish());
+  other.wait_for_step(id, 40);
+  const auto cancelled = one.api().cancel(id, {.reason = "enough"});
+  ASSERT_TRUE(cancelled.ok()) << cancelled.error().describe();
+  EXPECT_EQ(cancelled->data.status, OperationStatus::kCancelled)
+      << "the parked answer, from a worker of another";
+  one.resume(id);
+  expect_the_undisturbed_model(other, id);
+  EXPECT_EQ(other.operation(id).attempt, 2);
+}
+
+TEST_F(SeveralServers, AServerAndItsWorkerDieAndTheOtherGoesOn) {
+  TestSystem survivor(options(0)), victim(options(1));
+  const OperationId id = victim.start_training(wish());
+  victim.wait_for_step(id, 40);
+  const pid_t worker = victim.worker_pid(id);
+  ASSERT_NE(worker, 0);
+  victim.kill_server();  // first, so that it starts no other worker
+  ASSERT_EQ(::kill(worker, SIGKILL), 0);
+  const api::Operation failed = survivor.wait_for_status(id, OperationStatus::kFailed);
+  EXPECT_THAT(failed.error_message.value_or(""), HasSubstr("fell silent"));
+  survivor.start_worker("fresh", shared_folders());
+  survivor.resume(id);
+  expect_the_undisturbed_model(survivor, id);
+}
+
+TEST_F(SeveralServers, TheDatabaseDiesAndComesBackUnderARunningTraining) {
+  TestSystem one(options(1)), other(options(0));
+  const OperationId id = one.start_training(wish());
+  one.wait_for_step(id, 20);
+  cluster_.kill();
+  EXPECT_FALSE(other.api().operation(id).ok());
+  EXPECT_TRUE(other.api().health().ok()) << "the server itself goes on";
+  cluster_.start();
+  expect_the_undisturbed_model(other, id);
+  EXPECT_EQ(other.operation(id).attempt, 1) << "nobody took the outage for a silent worker";
+}
+
+TEST_F(SeveralServers, OfManyResumesThroughBothServersOneWins) {
+  TestSystem one(options(0)), other(options(1));
+  const OperationId id = one.start_training({.strategy_yaml = demanding_strategy(5000)});
+  for (int round = 0; round < 3; ++round) {
+    other.wait_for_step(id, 1);
+    ASSERT_TRUE(one.api().cancel(id, {}).ok());
+    one.wait_for_status(id, OperationStatus::kCancelled);
+    std::atomic<int> accepted = 0, refused = 0;
+    {
+      std::vector<std::jthread> clients;
+      for (int i = 0; i < 16; ++i) {
+        clients.emplace_back([&, i] {
+          client::ApiClient api(
+              {i % 2 == 0 ? one.url() : other.url(), i % 2 == 0 ? one.token() : other.token()});
+          const auto answer = api.resume(id, {});
+          if (answer.ok()) ++accepted;
+          else if (answer.error().code == ErrorCode::kConflict) ++refused;
+        });
+      }
+    }
+    EXPECT_EQ(accepted, 1);
+    EXPECT_EQ(refused, 15);
+    EXPECT_EQ(one.operation(id).attempt, round + 2);
+  }
+}
+
+TEST_F(SeveralServers, ADatabaseThatIsAwayAtTheStartIsAClearError) {
+  TestSystem any({.local_workers = 0});
+  cluster_.stop();
+  const auto refused = any.ktrdr({"serve", "--data-dir", any.folder() / "other", "--port", "0",
+                                  "--local-workers", "0", "--database", cluster_.uri("operations")});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_THAT(refused.err, HasSubstr("PostgreSQL"));
+  cluster_.start();
+}
+
+TEST_F(SeveralServers, ADatabaseOfNoKnownKindIsRefusedWithoutRepeatingItsName) {
+  TestSystem any({.local_workers = 0});
+  const auto refused = any.ktrdr({"serve", "--data-dir", any.folder() / "other", "--port", "0",
+                                  "--local-workers", "0", "--database", "mysql://me:secret@host/db"});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, HasSubstr("postgresql://"));
+  EXPECT_THAT(refused.err, ::testing::Not(HasSubstr("secret")));
+}
+
+// The seed's cache-only mode: everything works, and nothing outlives the server.
+TEST(CacheOnlyMode, TrainsCancelsAndResumesWithoutAStore) {
+  TestSystem system({.serve_options = {"--database", "memory:"}});
+  const OperationId id = system.start_training(wish());
+  system.wait_for_step(id, 40);
+  ASSERT_TRUE(system.api().cancel(id, {}).ok());
+  system.resume(id);
+  system.wait_for_status(id, OperationStatus::kCompleted);
+  EXPECT_EQ(fingerprint_of(system, id), undisturbed());
+  EXPECT_FALSE(std::filesystem::exists(system.data_dir() / "ktrdr.db"));
+}
+
+}  // namespace
+}  // namespace ktrdr::system_test
