@@ -113,6 +113,8 @@ TEST_F(Routes, EveryGoodAnswerIsAsDocumented) {
                                                    .worker_id = "worker-1",
                                                    .epochs = {{.epoch = 0, .train_loss = 0.5}},
                                                    .warnings = {"It is late."}});
+  ask("POST", path + "/metrics", 200,
+      R"({"attempt":1,"worker_id":"worker-1","epochs":[{"epoch":1,"train_loss":0.25}]})");
   commit(path, {1, 0}, std::nullopt);
   commit(path, {1, 1}, CheckpointRef{1, 0});
   ask("GET", "/api/v1/checkpoints/" + finished, 200);
@@ -142,7 +144,13 @@ TEST_F(Routes, EveryGoodAnswerIsAsDocumented) {
   tell<api::AppliedAnswer>(
       "/api/v1/operations/" + failed + "/fail",
       api::FailRequest{.attempt = 1, .worker_id = "worker-1", .error_message = "No disk."});
+  ask("GET", "/api/v1/checkpoints", 200);
+  ask("GET", "/api/v1/checkpoints/stats", 200);
   ask("DELETE", "/api/v1/checkpoints/" + failed, 200);
+  ask("POST", "/api/v1/checkpoints/cleanup", 200);
+  ask("POST", "/api/v1/operations/" + failed + "/retry", 200);
+  ask("GET", "/api/v1/operations/" + failed + "/children", 200);
+  ask("PATCH", "/api/v1/operations/" + start_training() + "/status", 200, R"({"status":"CANCELLED"})");
   ask("DELETE", "/api/v1/operations/" + start_training(), 200);
   ask("GET", "/api/v1/operations?limit=2&status=failed&active_only=false", 200);
 
@@ -197,7 +205,7 @@ TEST_F(Routes, AQueryIsCheckedAsItIsDocumented) {
         << query;
   }
   EXPECT_THAT(ask("GET", "/api/v1/operations?status=ill", 400),
-              HasSubstr("must be one of pending, running, completed, failed, cancelled."));
+              HasSubstr("must be one of pending, running, completed, failed, cancelled"));
 }
 
 TEST_F(Routes, TheDocumentationIsAPageWithoutScripts) {
