@@ -38,6 +38,51 @@ check_links() {
   return $wrong
 }
 
+# Pages that say which code and which test keeps a promise. A citation is a link, a colon, and the words that must be
+# in that file: [resume.h](../libs/.../resume.h): `restore_from_checkpoint`, `TrainingResumeContext`.
+cited_pages="docs/seed.md docs/acceptance.md"
+
+# Every citation of a page, a line each: file, tab, word.
+citations_of() {
+  local citation link words word
+  while IFS= read -r citation; do
+    link=${citation#*](}
+    link=${link%%)*}
+    words=${citation#*): }
+    while IFS= read -r word; do
+      printf '%s\t%s\n' "$(dirname "$1")/$link" "$word"
+    done < <(grep -oE '`[^`]+`' <<<"$words" | tr -d '`')
+  done < <(grep -oE '\]\([^)]+\): `[^`]+`(, `[^`]+`)*' "$1")
+}
+
+# "Suite.Name" in a file of tests, "Class::member" (each part), or any other text as it is.
+is_in_file() {
+  local file=$1 word=$2 part
+  if grep -qE '^[A-Z][A-Za-z0-9]*\.[A-Z][A-Za-z0-9_]*$' <<<"$word"; then
+    grep -qzE "TEST(_F|_P)?\(\s*${word%.*},\s*${word#*.}\)" "$file"  # -z: a long name stands on a line of its own
+  elif grep -qE '^[A-Za-z0-9_]+(::[A-Za-z0-9_]+)*$' <<<"$word"; then
+    for part in ${word//::/ }; do grep -qw -- "$part" "$file" || return 1; done
+  else
+    grep -qF -- "$word" "$file"
+  fi
+}
+
+# Each row of their tables cites something that is there, or says that it is not built.
+check_citations() {
+  local page file word row wrong=0
+  for page in $cited_pages; do
+    while IFS=$'\t' read -r file word; do
+      [ -f "$file" ] && is_in_file "$file" "$word" ||
+        { echo "$page cites \`$word\` in $file, which is not there"; wrong=1; }
+    done < <(citations_of "$page")
+    while IFS= read -r row; do
+      echo "$page has a row that cites nothing: $row"
+      wrong=1
+    done < <(grep -E '^\| ' "$page" | grep -vE '\]\([^)]+\): `|not built|^\| (case|the seed says) \|' || true)
+  done
+  return $wrong
+}
+
 # name | what a failure means
 checks=(
   "format  | run ./dev fmt"
@@ -46,6 +91,7 @@ checks=(
   "sizes   | a file grew too long"
   "paths   | a path of one machine is in a file"
   "links   | a page links to nothing"
+  "citations | a page names code or a test that is not there: correct the page, or bring back what it promises"
 )
 
 run_checks() {

@@ -183,6 +183,22 @@ TEST_F(ResumeContract, DifferentOperationsDoNotStandInEachOthersWay) {
   for (const OperationId& id : ids) EXPECT_EQ(system_.operation(id).attempt, 2);
 }
 
+// ---- without a store ----
+
+TEST(CacheOnlyMode, ResumesByTheSameRules) {
+  TestSystem system({.local_workers = 0,
+                     .lease_seconds = WorkerByHand::kLeaseSeconds,
+                     .serve_options = {"--database", "memory:"}});
+  WorkerByHand worker(system);
+  const OperationId id = worker.cancelled();
+  EXPECT_EQ(worker.send(resume_of(id)).outcome(), "200");
+  EXPECT_EQ(system.operation(id).attempt, 2);
+  EXPECT_EQ(worker.send(resume_of(id)).outcome(), "409 CONFLICT");
+  EXPECT_EQ(worker.send(resume_of({"op_nobody"})).outcome(), "404 NOT_FOUND");
+  for (const auto& file : std::filesystem::directory_iterator(system.data_dir()))
+    EXPECT_NE(file.path().extension(), ".db") << "nothing outlives this process";
+}
+
 // ---- the training: real workers, real files ----
 
 TEST(ResumeWithWorkers, GoesOnAfterTheCheckpointsEpoch) {

@@ -36,6 +36,12 @@ class RestoreFromFiles : public TrainingBench {
   }
   Result<TrainingResumeContext> restore() { return restore_from_checkpoint(*store_, kOperation, kRef); }
 
+  // A periodic checkpoint at the end of each so many epochs.
+  void save_every(std::int64_t epochs) {
+    options_.checkpoints = {.every_epochs = epochs, .every = Duration(0), .overhead_budget = 1e9};
+    each_call_takes_ = Duration(1);
+  }
+
   // The engine's calls until `epochs` are complete: batches, and the validation in chunks.
   std::int64_t calls_of(std::int64_t epochs) {
     const std::int64_t chunks = (dataset_.validation.size() + 4) / 5;
@@ -52,7 +58,8 @@ class RestoreFromFiles : public TrainingBench {
 };
 
 TEST_F(RestoreFromFiles, AfterEpoch9ItGoesOnWithEpoch10) {
-  put(run(std::nullopt, calls_of(10)).last_saved());
+  save_every(10);
+  put(run().last_saved());
   const auto context = restore();
   ASSERT_THAT(context, IsOk());
   EXPECT_EQ(context->start_epoch, 10);
@@ -129,7 +136,8 @@ TEST_F(RestoreFromFiles, WhatWasRestoredPredictsAsBefore) {
 }
 
 TEST_F(RestoreFromFiles, RunsExactlyTheEpochsThatAreLeftAndEndsInTheSameBits) {
-  put(run(std::nullopt, calls_of(9)).last_saved());
+  save_every(9);
+  put(run().last_saved());
   auto context = restore();
   ASSERT_THAT(context, IsOk());
   const Process resumed = run(std::move(context).value());
@@ -141,8 +149,7 @@ TEST_F(RestoreFromFiles, RunsExactlyTheEpochsThatAreLeftAndEndsInTheSameBits) {
 }
 
 TEST_F(RestoreFromFiles, FromTheEndItRunsNoEpochAtAll) {
-  options_.checkpoints = {.every_epochs = 12, .every = Duration(0), .overhead_budget = 1e9};
-  each_call_takes_ = Duration(1);
+  save_every(12);
   const Process whole = run();
   put(whole.last_saved());
   auto context = restore();

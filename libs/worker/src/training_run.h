@@ -1,5 +1,5 @@
 // A run on threads of its own: the training, the heartbeat, the checkpoint writer. What it says to the server
-// is its ClaimedAttempt's.
+// is its ClaimedAttempt's. New and resumed attempts are run alike (the seed's _execute_resumed_training).
 #pragma once
 
 #include <atomic>

@@ -100,11 +100,11 @@ class ResumeEndpoint : public ::testing::Test {
   }
 
   void start_worker() {
-    auto started = WorkerProcess::start(clock_, engines_,
-                                        {.server = {.url = server_.url()},
-                                         .data_dir = folder_ / "data",
-                                         .checkpoints = folder_ / "checkpoints",
-                                         .name = "desk"},
+    WorkerOptions options;
+    options.server.url = server_.url();
+    options.data_dir = folder_ / "data";
+    options.checkpoints = folder_ / "checkpoints";
+    auto started = WorkerProcess::start(clock_, engines_, std::move(options),
                                         [](const std::string&) { return std::nullopt; });
     ASSERT_THAT(started, testing::IsOk());
     worker_ = std::move(started).value();
