@@ -33,7 +33,7 @@ const OperationId kOperation{"op_training_1"};
 const std::string kPath = "/api/v1/operations/" + kOperation.value;
 
 // So many epochs that no test sees their end.
-std::string endless_strategy() { return strategy::testing::strategy_text({.epochs = 1'000'000}); }
+std::string endless_strategy() { return strategy::testing::strategy_text({.epochs = 100'000}); }
 
 class ResumeEndpoint : public ::testing::Test {
  protected:
