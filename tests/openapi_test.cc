@@ -48,8 +48,8 @@ TEST(OpenApi, AnAnswerThatIsNotAsDocumentedFailsTheTest) {
     liar.answer("GET /api/v1/openapi.json", {200, get(system.url() + "/api/v1/openapi.json").body});
   }
   const std::vector<client::testing::ScriptedAnswer> answers = {
-      {200, R"({"status":"ok","version":"x","workers_connected":0})"},
-      {200, R"({"status":"ok","version":"x"})"},
+      {200, R"({"status":"ok","version":"x","workers_connected":0,"orphan_detector":null})"},
+      {200, R"({"status":"ok","version":"x","orphan_detector":null})"},
       {200, R"({"status":"ok","version":"x","workers_connected":"none"})"},
       {418, R"({"success":false,"detail":"x","error":{"code":"X","message":"x","details":{}}})"}};
   for (const auto& answer : answers) liar.answer("GET /api/v1/health", answer);

@@ -1,10 +1,8 @@
 // The Python project's command line against our server: what each of its commands sends, byte by byte, and
 // every field that it reads from the answer, with the type it can read. It knows no token and writes its own
-// JSON.
-//
-// Two things make it stricter than our own client. It reads a field that is null as null, not as absent: so
-// where it formats or looks into a value, the key must be left out when there is none. And it shows the text
-// in "detail" through a markup language in which "[/" is an error.
+// JSON. Two things make it stricter than our own client. It reads a field that is null as null, not as
+// absent: so where it formats or looks into a value, the key must be left out when there is none. And it
+// shows the text in "detail" through a markup language in which "[/" is an error.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -44,8 +42,7 @@ class PythonClient {
     return send("DELETE", path, "", about(body), body);
   }
   int connections() const { return connections_; }
-  // Its tracing, when it is installed, adds a header.
-  void trace_with(const std::string& header) { trace_ = header + "\r\n"; }
+  void trace_with(const std::string& header) { trace_ = header + "\r\n"; }  // as its tracing does
 
  private:
   static std::string about(const std::string& body) {

@@ -40,7 +40,7 @@ Result<void> CheckpointWriter::save_now(const training::TrainingSnapshot& snapsh
 void CheckpointWriter::run() {
   while (true) {
     pipeline_.wait(pipeline_.backoff(), [](const State& state) { return state.has_news(); });
-    if (pipeline_.wait(Duration(0), [](const State& state) { return state.at_its_end(); })) return;
+    if (pipeline_.at_its_end()) return;
     pipeline_.step();
   }
 }

@@ -69,7 +69,7 @@ bool ClaimedAttempt::heartbeat() {
   const auto answer = server_.heartbeat(assignment_.operation, beat);
   if (answer.ok()) {
     report_.acknowledge(unsent);
-    if (answer->cancel) cancel();
+    if (answer->cancel) stop_.request(StopRequest::kCancel);
     return true;
   }
   if (answer.error().code == ErrorCode::kStale) {

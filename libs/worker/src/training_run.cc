@@ -23,6 +23,10 @@ void TrainingRun::shut_down(Duration save_until, Duration give_up_at) {
   attempt_.shut_down(save_until, give_up_at);
 }
 
+void TrainingRun::look_for_cancel() {
+  life_.update([](Life& life) { life.beat_now = true; });
+}
+
 bool TrainingRun::wait_until_ended(Duration timeout) {
   return life_.wait(
       timeout, [this](Life&) { return ended_.load(); }, [](Life&, bool ended) { return ended; });
@@ -65,8 +69,12 @@ void TrainingRun::heartbeats() {
   pthread_setname_np(pthread_self(), "heartbeat");
   const auto ended = [this] {
     return life_.wait(
-        attempt_.assignment().heartbeat_interval, [](Life& life) { return life.training_ended; },
-        [](Life& life, bool) { return life.training_ended; });
+        attempt_.assignment().heartbeat_interval,
+        [](Life& life) { return life.training_ended || life.beat_now; },
+        [](Life& life, bool) {
+          life.beat_now = false;
+          return life.training_ended;
+        });
   };
   do {
     attempt_.heartbeat();

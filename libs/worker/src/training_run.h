@@ -21,7 +21,7 @@ class TrainingRun final : public Run {
   ~TrainingRun() override;
 
   const OperationId& operation() const override { return attempt_.assignment().operation; }
-  void cancel() override { attempt_.cancel(); }
+  void look_for_cancel() override;
   void shut_down(Duration save_until, Duration give_up_at) override;
   bool ended() const override { return ended_; }
   bool wait_until_ended(Duration timeout) override;
@@ -37,6 +37,7 @@ class TrainingRun final : public Run {
   const std::function<void()> on_end_;
   struct Life {
     bool training_ended = false;
+    bool beat_now = false;
   };
   Synchronized<Life> life_;
   std::atomic<bool> ended_ = false;

@@ -158,7 +158,7 @@ Result<TrainingWorker::Restored> TrainingWorker::restore_from_checkpoint(const a
 bool TrainingWorker::cancel(const OperationId& operation) {
   auto state = state_.lock();
   if (!state->run || state->run->ended() || state->run->operation() != operation) return false;
-  state->run->cancel();
+  state->run->look_for_cancel();
   return true;
 }
 

@@ -87,6 +87,43 @@ TEST(TrainingWorker, WithoutAnyGoodCheckpointItGivesItsVerdictAndClaimsNothing) 
   }
 }
 
+// A run that somebody else trains.
+class WatchedRun final : public Run {
+ public:
+  explicit WatchedRun(Assignment assignment) : operation_(assignment.operation) {}
+  const OperationId& operation() const override { return operation_; }
+  void look_for_cancel() override { ++looks_; }
+  void shut_down(Duration, Duration) override {}
+  bool ended() const override { return false; }
+  bool wait_until_ended(Duration) override { return false; }
+  int looks() const { return looks_; }
+
+ private:
+  const OperationId operation_;
+  int looks_ = 0;
+};
+
+// The message may be a late one, meant for the attempt before: what counts is the row.
+TEST(TrainingWorker, ACancelMakesItAskTheServerAndNothingElse) {
+  client::testing::ScriptedServer server;
+  const api::TrainingJob job{.operation_id = "op_1", .attempt = 1};
+  server.answer("GET /api/v1/operations/op_1/job", {200, api::to_json(job)});
+  server.answer("POST /api/v1/operations/op_1/claim", {200, api::to_json(api::ClaimAnswer{})});
+  ktrdr::testing::ManualClock clock;
+  ServerLink link{{.url = server.url()}, [](const std::string&) { return std::nullopt; }};
+  const UnreadableStore store{{ErrorCode::kIo, "nothing is restored"}};
+  std::shared_ptr<WatchedRun> run;
+  TrainingWorker worker(clock, link, store, {{"worker-1"}, "desk"}, [&](Assignment assignment) {
+    return run = std::make_shared<WatchedRun>(std::move(assignment));
+  });
+  EXPECT_FALSE(worker.cancel({"op_1"})) << "it trains nothing";
+  ASSERT_THAT(worker.start({.operation_id = "op_1"}), ktrdr::testing::IsOk());
+  EXPECT_FALSE(worker.cancel({"op_2"}));
+  EXPECT_EQ(run->looks(), 0);
+  EXPECT_TRUE(worker.cancel({"op_1"}));
+  EXPECT_EQ(run->looks(), 1);
+}
+
 TEST(TrainingWorker, AnIdThatIsNoIdReachesNobody) {
   Bench bench({ErrorCode::kIo, "x"});
   EXPECT_THAT(bench.worker.resume({.operation_id = "../../x"}), FailsWith(ErrorCode::kInvalidArgument));

@@ -59,9 +59,11 @@ class CheckpointPipeline {
   // ---- the writer's side ----
 
   // Writes what was enqueued, then asks the server once. To be called whenever there is news, and again after
-  // backoff().
+  // backoff(), until the pipeline is at its end.
   void step();
   Duration backoff() const { return backoff_; }
+  bool has_news() const { return state_.lock()->has_news(); }
+  bool at_its_end() const { return state_.lock()->at_its_end(); }
 
   // ---- anybody ----
 

@@ -33,10 +33,10 @@ class ClaimedAttempt {
   const training::StopSignal& stop() const { return stop_; }
   CheckpointPipeline& checkpoints() { return checkpoints_; }
 
-  void cancel() { stop_.request(training::StopRequest::kCancel); }
   void shut_down(Duration save_until, Duration give_up_at);
 
-  // Silence never stops a training, only a refusal does. False: the server did not take it.
+  // Silence never stops a training; a refusal does, and a cancel request in the answer. False: the server did
+  // not take it.
   bool heartbeat();
 
   // What is to be said of a training that ended so; nothing when the server has refused this attempt. A model

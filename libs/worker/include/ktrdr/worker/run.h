@@ -31,7 +31,8 @@ class Run {
   virtual ~Run() = default;
 
   virtual const OperationId& operation() const = 0;
-  virtual void cancel() = 0;
+  // Sends a heartbeat at once: its answer says whether a cancel was requested.
+  virtual void look_for_cancel() = 0;
   // Saving gives up at `save_until`, telling the server at `give_up_at`.
   virtual void shut_down(Duration save_until, Duration give_up_at) = 0;
   virtual bool ended() const = 0;

@@ -63,7 +63,8 @@ class TrainingWorker {
   Result<api::TrainingStartedResponse> start(const api::TrainingStartRequest& request);
   Result<api::TrainingStartedResponse> resume(const api::TrainingResumeRequest& request);
 
-  // True when it trains that operation: it stops at the next batch and saves its place.
+  // True when it trains that operation: it asks the server at once whether to stop. The message itself
+  // decides nothing, because it may be a late one that was meant for an earlier attempt.
   bool cancel(const OperationId& operation);
 
   // Stops taking work. A running training saves its place and hands the operation back, within `at_most`.

@@ -1,0 +1,74 @@
+// One operation in the memory store, with all that belongs to it, and the changes that keep its parts
+// together. What decides about them is in memory_repository.cc.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "stored_operation.h"
+
+namespace ktrdr::storage {
+
+struct Entry {
+  StoredOperation stored;
+  api::TrainingRequest request;
+  std::vector<StoredCheckpoint> checkpoints;  // oldest first; the current one is the newest
+  std::map<std::int64_t, api::EpochMetrics> epochs;
+  std::vector<std::string> warnings;
+
+  api::Operation& row() { return stored.operation; }
+
+  bool is_waiting() const {
+    const bool is_active = !is_finished(stored.operation.status);
+    return is_active && !stored.operation.worker_id;
+  }
+
+  // After every change of `checkpoints`.
+  void point_to_newest() {
+    stored.checkpoint = checkpoints.empty() ? std::nullopt : std::optional(checkpoints.back());
+    row().checkpoint = checkpoints.empty() ? std::nullopt : std::optional(checkpoints.back().info);
+  }
+
+  void rewind_epochs() {
+    const std::int64_t last_completed = stored.checkpoint ? stored.checkpoint->info.epoch.value_or(-1) : -1;
+    epochs.erase(epochs.upper_bound(last_completed), epochs.end());
+  }
+
+  void store_epochs(const std::vector<api::EpochMetrics>& finished) {
+    for (const api::EpochMetrics& epoch : finished) epochs[epoch.epoch] = storable(epoch);
+  }
+
+  void warn(const std::string& text) {
+    if (std::find(warnings.begin(), warnings.end(), text) == warnings.end()) warnings.push_back(text);
+  }
+
+  void end(api::OperationStatus status, Ending ending, const std::string& now) {
+    row().status = status;
+    row().phase = api::Phase::kNone;
+    row().version += 1;
+    row().completed_at = now;
+    stored.ended_by = ending;
+  }
+
+  std::vector<CheckpointRef> drop_all_checkpoints() {
+    std::vector<CheckpointRef> refs;
+    for (const StoredCheckpoint& checkpoint : checkpoints) refs.push_back(checkpoint.info.ref);
+    checkpoints.clear();
+    point_to_newest();
+    return refs;
+  }
+
+  api::Operation whole() const {
+    api::Operation operation = stored.operation;
+    operation.warnings = warnings;
+    if (epochs.empty()) return operation;
+    operation.metrics.emplace();
+    for (const auto& [number, epoch] : epochs) operation.metrics->epochs.push_back(epoch);
+    return operation;
+  }
+};
+
+}  // namespace ktrdr::storage
