@@ -1,5 +1,5 @@
-#include "schema_writer.h"
 #include "checkpoint_fields.h"
+#include "schema_writer.h"
 
 namespace ktrdr::api {
 

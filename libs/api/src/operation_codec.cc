@@ -1,5 +1,5 @@
-#include "schema_writer.h"
 #include "operation_fields.h"
+#include "schema_writer.h"
 
 namespace ktrdr::api {
 

@@ -1,5 +1,5 @@
-#include "training_fields.h"
 #include "schema_writer.h"
+#include "training_fields.h"
 
 namespace ktrdr::api {
 

@@ -1,5 +1,5 @@
-#include "worker_fields.h"
 #include "schema_writer.h"
+#include "worker_fields.h"
 
 namespace ktrdr::api {
 
