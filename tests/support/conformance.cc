@@ -47,24 +47,36 @@ std::shared_ptr<const OpenApiChecker> checker_of(HttpClient* client, const std::
   return found;
 }
 
+void check(HttpClient* client, const std::string& origin, const api::testing::Exchange& exchange) {
+  const auto checker = checker_of(client, origin);
+  if (!checker) return;
+  EXPECT_EQ(checker->problem_of(exchange), "") << "an answer is not as its OpenAPI document says";
+  ++checked;
+}
+
 }  // namespace
 
 Result<HttpAnswer> checked_request(HttpClient* client, const HttpRequest& request) {
   Result<HttpAnswer> answer = real_request(client, request);
   if (!answer.ok()) return answer;
   const auto [origin, target] = split(request.url);
-  if (const auto checker = checker_of(client, origin)) {
-    const std::string problem =
-        checker->problem_of({request.method, target, request.body, answer->status, answer->body});
-    EXPECT_EQ(problem, "") << "an answer is not as its OpenAPI document says";
-    ++checked;
-  }
+  check(client, origin, {request.method, target, request.body, answer->status, answer->body});
   return answer;
 }
 
 }  // namespace ktrdr::client
 
 namespace ktrdr::system_test {
+
+void check_answer(int port, const std::string& request, const std::string& body, int status,
+                  const std::string& answer) {
+  const std::size_t method_end = request.find(' ');
+  const std::size_t target_end = request.find(' ', method_end + 1);
+  client::HttpClient client;
+  client::check(&client, "http://127.0.0.1:" + std::to_string(port),
+                {request.substr(0, method_end), request.substr(method_end + 1, target_end - method_end - 1),
+                 body, status, answer});
+}
 
 int checked_answers() { return client::checked; }
 

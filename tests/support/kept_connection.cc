@@ -10,6 +10,8 @@
 
 #include <regex>
 
+#include "support/conformance.h"
+
 namespace ktrdr::system_test {
 namespace {
 
@@ -23,7 +25,8 @@ int number_in(const std::string& head, const char* pattern) {
 
 }  // namespace
 
-KeptConnection::KeptConnection(int port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+KeptConnection::KeptConnection(int port)
+    : port_(port), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
@@ -47,7 +50,9 @@ KeptAnswer KeptConnection::exchange(const std::string& head, const std::string& 
   const auto size = static_cast<std::size_t>(number_in(answer.head, "\r\ncontent-length: *([0-9]+)\r\n"));
   if (!read_until(begin + size)) return {};
   answer.status = number_in(answer.head, "^HTTP/1\\.1 ([0-9]{3}) ");
-  answer.body = nlohmann::json::parse(received_.substr(begin, size), nullptr, /*allow_exceptions=*/false);
+  const std::string text = received_.substr(begin, size);
+  check_answer(port_, head, body, answer.status, text);
+  answer.body = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   received_.erase(0, begin + size);
   return answer;
 }

@@ -1,6 +1,6 @@
 // One HTTP/1.1 connection whose bytes the test decides, for requests that must be exactly those of another
 // program. Head and body are sent apart, as clients do that write them with two calls. Answers are read by a
-// JSON parser that knows nothing of our types.
+// JSON parser that knows nothing of our types, and each is held against the OpenAPI document (conformance.h).
 #pragma once
 
 #include <chrono>
@@ -30,6 +30,7 @@ class KeptConnection {
   bool read_until(std::size_t size);
   bool read_more();
 
+  const int port_;
   int socket_ = -1;
   std::string received_;
 };
