@@ -469,6 +469,20 @@ TEST_P(RepeatedRequests, ACleanUpTakesWhatNobodyNamesOnceAndNeverTheLiveAttempt)
   EXPECT_EQ(worker().everything(ended) + worker().everything(live), before);
 }
 
+// What the next If-Match must name. Deleting checkpoints answers with a sentence only.
+TEST_P(RepeatedRequests, EveryAnswerTellsTheVersionThatTheOperationHasNow) {
+  for (const Case& one : cases()) {
+    SCOPED_TRACE(one.name);
+    const OperationId id = one.scene(worker());
+    const Request request = one.request(worker(), id);
+    if (request.path.starts_with("/checkpoints/")) continue;
+    const nlohmann::json answer = worker().send(request).json();
+    const nlohmann::json& told = answer.contains("data") ? answer.at("data") : answer;
+    const OperationId changed{told.value("operation_id", id.value)};  // a retry makes another one
+    EXPECT_EQ(told.value("version", std::int64_t{-1}), system().operation(changed).version);
+  }
+}
+
 // A new route that changes something fails here until it has a row in the table.
 TEST_P(RepeatedRequests, TheTableHasEveryRouteThatChangesSomething) {
   std::set<std::string> asked = {"POST /checkpoints/cleanup",
