@@ -193,8 +193,8 @@ class InterceptedRepository : public storage::OperationsRepository {
   Result<storage::CheckpointTotals> checkpoint_totals() override {
     return around({.method = Method::kCheckpointTotals}, [&] { return inner_.checkpoint_totals(); });
   }
-  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id,
-                                                      const storage::Precondition& precondition) override {
+  Result<storage::Committed> drop_checkpoints(const OperationId& id,
+                                              const storage::Precondition& precondition) override {
     return around({.method = Method::kDropCheckpoints, .id = &id, .precondition = &precondition},
                   [&] { return inner_.drop_checkpoints(id, precondition); });
   }

@@ -10,6 +10,7 @@ KTRDR_WIRE_TYPE(CheckpointResponse);
 KTRDR_WIRE_TYPE(CheckpointSummary);
 KTRDR_WIRE_TYPE(CheckpointListResponse);
 KTRDR_WIRE_TYPE(CheckpointStatsResponse);
+KTRDR_WIRE_TYPE(CheckpointsDeletedResponse);
 KTRDR_WIRE_TYPE(CheckpointCleanupResponse);
 
 }  // namespace ktrdr::api

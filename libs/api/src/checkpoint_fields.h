@@ -87,6 +87,13 @@ struct Fields<CheckpointStatsResponse> {
 };
 
 template <>
+struct Fields<CheckpointsDeletedResponse> {
+  static constexpr auto kTable = std::tuple{field("success", &CheckpointsDeletedResponse::success),
+                                            field("message", &CheckpointsDeletedResponse::message),
+                                            field("version", &CheckpointsDeletedResponse::version)};
+};
+
+template <>
 struct Fields<CheckpointCleanupResponse> {
   static constexpr auto kTable =
       std::tuple{field("success", &CheckpointCleanupResponse::success),

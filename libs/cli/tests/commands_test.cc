@@ -261,7 +261,7 @@ TEST_F(Commands, CheckpointsDeleteForcedDoesNotAsk) {
   bench_.server.answer("DELETE /api/v1/checkpoints/op_1",
                        {200, R"({"success":true,"message":"Deleted 2."})"});
   EXPECT_EQ(bench_.run({"checkpoints", "delete", "op_1", "--force", "--json"}), 0);
-  EXPECT_EQ(bench_.out.str(), "{\"success\":true,\"message\":\"Deleted 2.\"}\n");
+  EXPECT_EQ(bench_.out.str(), "{\"success\":true,\"message\":\"Deleted 2.\",\"version\":0}\n");
   EXPECT_EQ(bench_.server.requests().size(), 1U);
 }
 

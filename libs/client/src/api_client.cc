@@ -143,8 +143,8 @@ Result<api::CheckpointResponse> ApiClient::checkpoint(const OperationId& id) {
   return ask<api::CheckpointResponse>({"GET", "/checkpoints/" + id.value});
 }
 
-Result<api::MessageResponse> ApiClient::delete_checkpoint(const OperationId& id) {
-  return ask<api::MessageResponse>({"DELETE", "/checkpoints/" + id.value});
+Result<api::CheckpointsDeletedResponse> ApiClient::delete_checkpoint(const OperationId& id) {
+  return ask<api::CheckpointsDeletedResponse>({"DELETE", "/checkpoints/" + id.value});
 }
 
 Result<api::CheckpointListResponse> ApiClient::list_checkpoints(const CheckpointFilter& filter) {

@@ -94,10 +94,11 @@ void clean_up(RouteContext& context, const CleanupReply& reply, std::int64_t max
   if (!posted) reply(Error(ErrorCode::kUnavailable, "The server is too busy to clean up; try again soon."));
 }
 
-Result<api::MessageResponse> delete_checkpoints(RouteContext& context, const OperationId& id,
-                                                const storage::Precondition& if_match) {
-  TRY(context.checkpoints.remove(id, if_match));
-  return api::MessageResponse{.message = "The checkpoints of " + id.value + " are deleted."};
+Result<api::CheckpointsDeletedResponse> delete_checkpoints(RouteContext& context, const OperationId& id,
+                                                           const storage::Precondition& if_match) {
+  TRY_ASSIGN(const std::int64_t version, context.checkpoints.remove(id, if_match));
+  return api::CheckpointsDeletedResponse{.message = "The checkpoints of " + id.value + " are deleted.",
+                                         .version = version};
 }
 
 }  // namespace

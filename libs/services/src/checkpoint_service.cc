@@ -34,10 +34,10 @@ Result<storage::CheckpointPage> CheckpointService::list(const storage::Checkpoin
 
 Result<storage::CheckpointTotals> CheckpointService::totals() { return operations_.checkpoint_totals(); }
 
-Result<void> CheckpointService::remove(const OperationId& id, const storage::Precondition& precondition) {
-  TRY_ASSIGN(const std::vector<CheckpointRef> dropped, operations_.drop_checkpoints(id, precondition));
-  remove_files(objects_, id, dropped);
-  return {};
+Result<std::int64_t> CheckpointService::remove(const OperationId& id, const storage::Precondition& precondition) {
+  TRY_ASSIGN(const storage::Committed committed, operations_.drop_checkpoints(id, precondition));
+  remove_files(objects_, id, committed.dropped);
+  return committed.version;
 }
 
 std::string CheckpointService::moment_before(Duration age) const {

@@ -343,14 +343,12 @@ class MemoryRepository final : public OperationsRepository {
     return at<std::vector<api::CheckpointInfo>>(id, newest_first);
   }
 
-  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id,
-                                                      const Precondition& precondition) override {
-    using Refs = std::vector<CheckpointRef>;
-    return at<Refs>(id, [&](Entry& entry) -> Result<Refs> {
+  Result<Committed> drop_checkpoints(const OperationId& id, const Precondition& precondition) override {
+    return at<Committed>(id, [&](Entry& entry) -> Result<Committed> {
       const bool may_go = is_finished(entry.row().status) && entry.stored.checkpoint;
       if (!may_go || !allows(precondition, entry.row())) return refuse_drop(entry.stored, precondition);
       entry.row().version += 1;
-      return entry.drop_all_checkpoints();
+      return Committed{entry.drop_all_checkpoints(), entry.row().version};
     });
   }
 

@@ -205,24 +205,25 @@ Result<std::vector<CheckpointRef>> delete_checkpoints(Session& session, std::str
   return refs;
 }
 
-Result<std::vector<CheckpointRef>> SqlOperationsRepository::drop_checkpoints(
-    const OperationId& id, const Precondition& precondition) {
-  using Refs = std::vector<CheckpointRef>;
-  return write_job<Refs>(*database_, [&](Session& session) -> Result<Refs> {
-    TRY_ASSIGN(const bool cleared,
-               matches(session,
-                       "UPDATE operations SET checkpoint_attempt = NULL, checkpoint_sequence = NULL,"
-                       " version = version + 1"
-                       " WHERE operation_id = $1 AND status IN ('completed', 'failed', 'cancelled')"
-                       " AND checkpoint_sequence IS NOT NULL AND version = COALESCE($2, version)"
-                       " RETURNING operation_id",
-                       {id.value, or_null(precondition.if_version)}));
-    if (cleared) {
-      return delete_checkpoints(
-          session, "DELETE FROM checkpoints WHERE operation_id = $1 RETURNING attempt, sequence", {id.value});
+Result<Committed> SqlOperationsRepository::drop_checkpoints(const OperationId& id,
+                                                            const Precondition& precondition) {
+  return write_job<Committed>(*database_, [&](Session& session) -> Result<Committed> {
+    TRY_ASSIGN(const Rows rows,
+               session.execute("UPDATE operations SET checkpoint_attempt = NULL, checkpoint_sequence = NULL,"
+                               " version = version + 1"
+                               " WHERE operation_id = $1 AND status IN ('completed', 'failed', 'cancelled')"
+                               " AND checkpoint_sequence IS NOT NULL AND version = COALESCE($2, version)"
+                               " RETURNING version",
+                               {id.value, or_null(precondition.if_version)}));
+    if (rows.empty()) {
+      TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
+      return refuse_drop(stored, precondition);
     }
-    TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
-    return refuse_drop(stored, precondition);
+    TRY_ASSIGN(std::vector<CheckpointRef> dropped,
+               delete_checkpoints(
+                   session, "DELETE FROM checkpoints WHERE operation_id = $1 RETURNING attempt, sequence",
+                   {id.value}));
+    return Committed{std::move(dropped), RowReader(rows.front()).integer()};
   });
 }
 

@@ -31,8 +31,7 @@ class SqlOperationsRepository final : public OperationsRepository {
                              const std::optional<IdempotencyKey>& key) override;
   Result<api::Operation> request_cancel(const OperationId& id, const std::string& reason,
                                         const Precondition& precondition) override;
-  Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id,
-                                                      const Precondition& precondition) override;
+  Result<Committed> drop_checkpoints(const OperationId& id, const Precondition& precondition) override;
   Result<std::int64_t> forget_idempotency_keys(std::int64_t older_than_wall_ms) override;
 
   // ---- sql_workers.cc: fenced writes of the worker that owns the operation ----

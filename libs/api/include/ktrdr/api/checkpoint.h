@@ -77,6 +77,12 @@ struct CheckpointStatsResponse {
   std::optional<std::string> oldest_checkpoint;
 };
 
+struct CheckpointsDeletedResponse {
+  bool success = true;
+  std::string message;
+  std::int64_t version = 0;  // the operation's
+};
+
 struct CheckpointCleanupResponse {
   bool success = true;
   std::int64_t checkpoints_deleted = 0, orphan_artifacts_cleaned = 0;

@@ -55,7 +55,7 @@ class ApiClient {
   Result<api::ResultsResponse> results(const OperationId& id);
   Result<api::MetricsResponse> metrics(const OperationId& id);
   Result<api::CheckpointResponse> checkpoint(const OperationId& id);
-  Result<api::MessageResponse> delete_checkpoint(const OperationId& id);
+  Result<api::CheckpointsDeletedResponse> delete_checkpoint(const OperationId& id);
   Result<api::CheckpointListResponse> list_checkpoints(const CheckpointFilter& filter);
   Result<api::CheckpointStatsResponse> checkpoint_stats();
   Result<api::CheckpointCleanupResponse> clean_up_checkpoints(std::int64_t max_age_days);

@@ -28,8 +28,9 @@ class CheckpointService {
   Result<storage::CheckpointPage> list(const storage::CheckpointQuery& query);
   Result<storage::CheckpointTotals> totals();
 
-  // kConflict while the operation is running or pending, kCheckpointNotFound, kPreconditionFailed.
-  Result<void> remove(const OperationId& id, const storage::Precondition& precondition);
+  // The operation's new version. kConflict while it is running or pending, kCheckpointNotFound,
+  // kPreconditionFailed.
+  Result<std::int64_t> remove(const OperationId& id, const storage::Precondition& precondition);
 
   // Drops the checkpoints of operations that are not live when the newest is older than `max_age`, then
   // sweeps unreferenced objects. An operation that is resumed at this very moment keeps its own. Goes on

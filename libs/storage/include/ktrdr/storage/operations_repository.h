@@ -76,6 +76,7 @@ struct HeartbeatOutcome {
   std::int64_t version = 0;
 };
 
+// Of a change of the checkpoint rows.
 struct Committed {
   std::vector<CheckpointRef> dropped;
   std::int64_t version = 0;
@@ -262,8 +263,7 @@ class OperationsRepository {
   // Clears the pointer and the rows of an operation that is not running; the files can go after. A change of
   // state, so version + 1: a late repeat with If-Match can't hit the checkpoint of a later run. kConflict
   // while running or pending, kCheckpointNotFound when there is none, kPreconditionFailed.
-  virtual Result<std::vector<CheckpointRef>> drop_checkpoints(const OperationId& id,
-                                                              const Precondition& precondition) = 0;
+  virtual Result<Committed> drop_checkpoints(const OperationId& id, const Precondition& precondition) = 0;
   virtual Result<CheckpointPage> list_checkpoints(const CheckpointQuery& query) = 0;
   virtual Result<CheckpointTotals> checkpoint_totals() = 0;
 
