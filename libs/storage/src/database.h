@@ -49,12 +49,25 @@ class RowReader {
   std::size_t column_ = 0;
 };
 
+struct Query {
+  std::string_view sql;
+  std::vector<Value> parameters;
+};
+
 // Runs statements inside one transaction. Belongs to the thread that runs the job.
 class Session {
  public:
   virtual ~Session() = default;
   // `parameters` are $1..$n in order. kIo when the database failed, kUnavailable when it is locked.
   virtual Result<Rows> execute(std::string_view sql, const std::vector<Value>& parameters) = 0;
+  // The rows of each SELECT, none of which needs the answer of another: a server elsewhere is asked once.
+  virtual Result<std::vector<Rows>> select_together(const std::vector<Query>& queries) {
+    std::vector<Rows> answers;
+    for (const Query& query : queries) {
+      TRY_ASSIGN(answers.emplace_back(), execute(query.sql, query.parameters));
+    }
+    return answers;
+  }
 };
 
 using Job = std::function<Result<void>(Session&)>;

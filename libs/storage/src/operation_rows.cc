@@ -98,19 +98,23 @@ Result<StoredOperation> read_operation(const Row& cells) {
   return stored;
 }
 
-Result<std::vector<std::string>> load_warnings(Session& session, const OperationId& id) {
-  TRY_ASSIGN(
-      const Rows rows,
-      session.execute("SELECT message FROM warnings WHERE operation_id = $1 ORDER BY position", {id.value}));
+constexpr const char* kSelectOperation = KTRDR_SELECT_OPERATIONS "WHERE o.operation_id = $1";
+constexpr const char* kSelectWarnings =
+    "SELECT message FROM warnings WHERE operation_id = $1 ORDER BY position";
+constexpr const char* kSelectEpochs = "SELECT metrics FROM epochs WHERE operation_id = $1 ORDER BY epoch";
+
+Result<StoredOperation> read_only_operation(const Rows& rows, const OperationId& id) {
+  if (rows.empty()) return refuse_unknown(id);
+  return read_operation(rows.front());
+}
+
+std::vector<std::string> read_warnings(const Rows& rows) {
   std::vector<std::string> warnings;
   for (const Row& row : rows) warnings.push_back(RowReader(row).text());
   return warnings;
 }
 
-Result<std::optional<api::OperationMetrics>> load_metrics(Session& session, const OperationId& id) {
-  TRY_ASSIGN(
-      const Rows rows,
-      session.execute("SELECT metrics FROM epochs WHERE operation_id = $1 ORDER BY epoch", {id.value}));
+Result<std::optional<api::OperationMetrics>> read_metrics(const Rows& rows) {
   if (rows.empty()) return std::optional<api::OperationMetrics>();
   api::OperationMetrics metrics;
   for (const Row& row : rows) {
@@ -122,16 +126,17 @@ Result<std::optional<api::OperationMetrics>> load_metrics(Session& session, cons
 }  // namespace
 
 Result<StoredOperation> load_row(Session& session, const OperationId& id) {
-  TRY_ASSIGN(const Rows rows,
-             session.execute(KTRDR_SELECT_OPERATIONS "WHERE o.operation_id = $1", {id.value}));
-  if (rows.empty()) return refuse_unknown(id);
-  return read_operation(rows.front());
+  TRY_ASSIGN(const Rows rows, session.execute(kSelectOperation, {id.value}));
+  return read_only_operation(rows, id);
 }
 
 Result<StoredOperation> load(Session& session, const OperationId& id) {
-  TRY_ASSIGN(StoredOperation stored, load_row(session, id));
-  TRY_ASSIGN(stored.operation.warnings, load_warnings(session, id));
-  TRY_ASSIGN(stored.operation.metrics, load_metrics(session, id));
+  TRY_ASSIGN(const std::vector<Rows> answers, session.select_together({{kSelectOperation, {id.value}},
+                                                                       {kSelectWarnings, {id.value}},
+                                                                       {kSelectEpochs, {id.value}}}));
+  TRY_ASSIGN(StoredOperation stored, read_only_operation(answers[0], id));
+  stored.operation.warnings = read_warnings(answers[1]);
+  TRY_ASSIGN(stored.operation.metrics, read_metrics(answers[2]));
   return stored;
 }
 

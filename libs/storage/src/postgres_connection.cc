@@ -238,18 +238,30 @@ void PostgresConnection::begin() {
 }
 
 Result<Rows> PostgresConnection::execute(std::string_view sql, const std::vector<Value>& parameters) {
+  send_checked(sql, parameters);
+  TRY_ASSIGN(std::vector<Rows> all, answers());
+  return all.empty() ? Rows() : std::move(all.back());
+}
+
+Result<std::vector<Rows>> PostgresConnection::select_together(const std::vector<Query>& queries) {
+  for (const Query& query : queries) send_checked(query.sql, query.parameters);
+  TRY_ASSIGN(std::vector<Rows> all, answers());
+  CHECK(all.size() == queries.size(), "every SELECT answers with rows, and nothing else was sent with them");
+  return all;
+}
+
+void PostgresConnection::send_checked(std::string_view sql, const std::vector<Value>& parameters) {
   if (holds_nul(parameters)) {
     fail(Failure::kStatement,
          Error(ErrorCode::kInvalidArgument, "The database takes no text with a NUL character; remove it."));
   }
   send(sql, parameters);
-  return answer();
 }
 
 Result<void> PostgresConnection::commit() {
   TRY(outcome());
   send("COMMIT", {});
-  TRY(answer());
+  TRY(answers());
   return {};
 }
 
@@ -289,34 +301,34 @@ bool PostgresConnection::prepare_and_send(std::string_view sql, int count, const
          PQsendQueryPrepared(connection_.get(), name.c_str(), count, values, nullptr, nullptr, kText) == 1;
 }
 
-// The rows of the last statement, after everything that was sent before it succeeded too.
-Result<Rows> PostgresConnection::answer() {
+// The rows of each statement that selects or returns some, after everything that was sent succeeded.
+Result<std::vector<Rows>> PostgresConnection::answers() {
   TRY(outcome());
-  Rows rows;
+  std::vector<Rows> all;
   if (PQpipelineSync(connection_.get()) != 1) lose();
   else ++awaited_;
-  if (!failure_) read_until_synchronised(rows);
+  if (!failure_) read_until_synchronised(all);
   // Whether a statement of a failed batch was prepared is not worth knowing: it gets a new name next time.
   if (!failure_) statements_.merge(sent_);
   sent_.clear();
   TRY(outcome());
-  return rows;
+  return all;
 }
 
-void PostgresConnection::read_until_synchronised(Rows& rows) {
+void PostgresConnection::read_until_synchronised(std::vector<Rows>& answers) {
   while (awaited_ > 0) {
     if (!wait_for_input()) return lose();
     const ResultHandle result(PQgetResult(connection_.get()));
-    if (result) take(*result, rows);
+    if (result) take(*result, answers);
     else if (PQstatus(connection_.get()) != CONNECTION_OK) return lose();
   }
 }
 
-void PostgresConnection::take(const pg_result& result, Rows& rows) {
+void PostgresConnection::take(const pg_result& result, std::vector<Rows>& answers) {
   switch (PQresultStatus(&result)) {
     case PGRES_PIPELINE_SYNC: --awaited_; break;
-    case PGRES_TUPLES_OK: rows = rows_of(result); break;
-    case PGRES_COMMAND_OK: rows.clear(); break;
+    case PGRES_TUPLES_OK: answers.push_back(rows_of(result)); break;
+    case PGRES_COMMAND_OK: break;
     case PGRES_PIPELINE_ABORTED: break;  // the statement before it failed, and said why
     default: fail_with(result);
   }

@@ -49,6 +49,7 @@ class PostgresConnection final : public Session {
   void begin();
   // After a failure every further statement of the transaction fails in the same way.
   Result<Rows> execute(std::string_view sql, const std::vector<Value>& parameters) override;
+  Result<std::vector<Rows>> select_together(const std::vector<Query>& queries) override;
   // When it fails with failure() kLost, only the server knows whether the transaction was committed.
   Result<void> commit();
   void roll_back();
@@ -76,9 +77,10 @@ class PostgresConnection final : public Session {
   Result<void> set_up(Use use);
   void send(std::string_view sql, const std::vector<Value>& parameters);
   bool prepare_and_send(std::string_view sql, int count, const char* const* values);
-  Result<Rows> answer();
-  void read_until_synchronised(Rows& rows);
-  void take(const pg_result& result, Rows& rows);
+  void send_checked(std::string_view sql, const std::vector<Value>& parameters);
+  Result<std::vector<Rows>> answers();
+  void read_until_synchronised(std::vector<Rows>& answers);
+  void take(const pg_result& result, std::vector<Rows>& answers);
   bool wait_for_input();
   void fail(Failure failure, Error error);
   void lose();

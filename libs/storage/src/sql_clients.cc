@@ -160,8 +160,11 @@ Result<Resumed> SqlOperationsRepository::try_resume(const OperationId& id, bool 
                        " AND checkpoint_sequence IS NOT NULL AND version = COALESCE($4, version)"
                        " RETURNING operation_id",
                        {id.value, now(), allow_changes, or_null(precondition.if_version)}));
+    if (!resumed) {
+      TRY_ASSIGN(const StoredOperation refused, load_row(session, id));
+      return refuse_resume(refused, precondition);
+    }
     TRY_ASSIGN(const StoredOperation stored, load(session, id));
-    if (!resumed) return refuse_resume(stored, precondition);
     TRY(remember_answer(session, request, stored.operation));
     return resumed_from(stored, false);
   });

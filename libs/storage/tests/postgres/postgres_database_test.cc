@@ -46,6 +46,40 @@ class PostgresJobs : public ::testing::Test {
   std::unique_ptr<PostgresDatabase> database_ = open();
 };
 
+// ---- several SELECTs in one round trip ----
+
+TEST_F(PostgresJobs, SelectsThatAreSentTogetherAreAnsweredInTheirOrder) {
+  const auto connection = connect();
+  const auto numbers = [](const Rows& rows) {
+    std::vector<std::int64_t> read;
+    for (const Row& row : rows) read.push_back(RowReader(row).integer());
+    return read;
+  };
+  for (int time = 0; time < 2; ++time) {  // first prepared on the way, then known to the server
+    connection->begin();
+    const auto answers = connection->select_together({{"SELECT CAST($1 AS BIGINT)", {std::int64_t{7}}},
+                                                      {"SELECT 1 WHERE 1 = 2", {}},
+                                                      {"VALUES (8), (9)", {}}});
+    ASSERT_THAT(answers, IsOk());
+    ASSERT_EQ(answers->size(), 3U);
+    EXPECT_EQ(numbers((*answers)[0]), std::vector<std::int64_t>{7});
+    EXPECT_TRUE((*answers)[1].empty());
+    EXPECT_EQ(numbers((*answers)[2]), (std::vector<std::int64_t>{8, 9}));
+    connection->roll_back();  // its answer arrives with the next one's, and is not taken for one of them
+  }
+}
+
+TEST_F(PostgresJobs, OneOfSeveralSelectsThatFailsFailsThemAllAndTheConnectionGoesOn) {
+  const auto connection = connect();
+  connection->begin();
+  EXPECT_THAT(connection->select_together({{"SELECT 1", {}}, {"SELECT 1 / 0", {}}, {"SELECT 2", {}}}),
+              FailsWith(ErrorCode::kInternal));
+  EXPECT_THAT(connection->commit(), FailsWith(ErrorCode::kInternal));
+  connection->roll_back();
+  connection->begin();
+  EXPECT_THAT(count(*connection), IsOk());
+}
+
 // ---- all or nothing ----
 
 TEST_F(PostgresJobs, AJobThatFailsChangesNothingAndItsConnectionGoesOn) {

@@ -1,0 +1,68 @@
+// Every figure that we claim of the API, measured here and now. `bench_api NAME` runs one part.
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include "benches.h"
+#include "ktrdr/core/log.h"
+#include "ktrdr/core/testing/temporary_folder.h"
+#include "programs.h"
+
+namespace ktrdr::bench {
+namespace {
+
+// What the parts share, each made when it is first needed.
+struct Shared {
+  // The first that asks decides; the million rows are made while the machine only counts answers.
+  storage::testing::PostgresCluster& postgres() { return storage::testing::PostgresCluster::shared(); }
+
+  testing::TemporaryFolder folder;
+  std::filesystem::path million = folder / "million";
+  std::jthread filler;
+};
+
+struct Part {
+  std::string_view name;
+  void (*run)(Figures&, Shared&);
+};
+
+void resumes(Figures& figures, Shared& shared) {
+  resumes_on_postgres(figures, shared.postgres());
+  resumes_on_sqlite(figures);
+}
+
+void list(Figures& figures, Shared& shared) {
+  if (shared.filler.joinable()) shared.filler.join();
+  else fill_with_a_million(shared.million);
+  list_pages(figures, shared.million);
+}
+
+void peer(Figures& figures, Shared& shared) { compare_with_peer(figures, shared.postgres()); }
+void transitions(Figures& figures, Shared&) { durable_transitions(figures); }
+
+constexpr Part kParts[] = {
+    {"resumes", resumes}, {"list", list}, {"transitions", transitions}, {"peer", peer}};
+
+int run(std::string_view wanted) {
+  const TemporaryFoldersIn memory(in_memory());
+  Shared shared;
+  Figures figures;
+  // The race and the storm are about who wins, not about time: a busy machine makes them no easier.
+  if (wanted.empty()) shared.filler = std::jthread([&shared] { fill_with_a_million(shared.million); });
+  for (const Part& part : kParts) {
+    if (!wanted.empty() && wanted != part.name) continue;
+    const auto begin = Stopwatch::now();
+    part.run(figures, shared);
+    std::fprintf(stderr, "  %s: %.1f s\n", std::string(part.name).c_str(), seconds_since(begin));
+  }
+  return figures.is_broken() ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace ktrdr::bench
+
+int main(int count, char** arguments) {
+  ktrdr::start_logging("bench", ktrdr::LogLevel::kWarning);
+  return ktrdr::bench::run(count > 1 ? arguments[1] : "");
+}
