@@ -28,6 +28,10 @@ struct StrictnessGuard {
 }  // namespace
 
 Result<Json> parse(std::string_view text) {
+  // The library takes a NUL for the end of the text: what follows would be accepted unread.
+  if (text.find('\0') != std::string_view::npos) {
+    return Error(ErrorCode::kInvalidArgument, "The body is not valid JSON: it holds a NUL byte.");
+  }
   StrictnessGuard guard;
   try {
     return Json::parse(text, std::ref(guard));
@@ -103,9 +107,8 @@ Result<void> refuse_unknown_keys(const Json& json, const Reader& reader, std::sp
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     std::string names;
     for (const char* name : known) names += (names.empty() ? "" : ", ") + std::string(name);
-    return Error(ErrorCode::kInvalidArgument, (reader.path.empty() ? "The body" : "'" + reader.path + "'") +
-                                                  " has a key that is not known here; known are: " + names +
-                                                  ".");
+    return Error(ErrorCode::kInvalidArgument,
+                 reader.name() + " has a key that is not known here; known are: " + names + ".");
   }
   return {};
 }

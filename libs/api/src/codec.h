@@ -59,18 +59,25 @@ constexpr Field<Owner, std::optional<Value>> when_known(const char* name, std::o
 template <class Enum>
 struct EnumNames;  // static constexpr std::array<std::pair<Enum, const char*>, N> kTable
 
-// Where we are in the document, for messages: "progress.context.epoch".
+// Where we are in the document, for messages: "progress.context.epoch". Only a message makes a text of it: a
+// document that is right, as nearly all are, pays for no names. The one around it is in the caller's frame.
 struct Reader {
   UnknownKeys unknown = UnknownKeys::kRefuse;
-  std::string path;
+  const Reader* around = nullptr;
+  const char* key = nullptr;  // nullptr: the place `index` in a list
+  std::size_t index = 0;
 
+  std::string path() const {
+    if (around == nullptr) return "";
+    const std::string outside = around->path(), here = key == nullptr ? std::to_string(index) : key;
+    return outside.empty() ? here : outside + "." + here;
+  }
+  std::string name() const { return around == nullptr ? "The body" : "'" + path() + "'"; }
   Error wrong(const std::string& expected) const {
-    return {ErrorCode::kInvalidArgument,
-            (path.empty() ? "The body" : "'" + path + "'") + " must be " + expected + "."};
+    return {ErrorCode::kInvalidArgument, name() + " must be " + expected + "."};
   }
-  Reader at(std::string_view key) const {
-    return {unknown, path.empty() ? std::string(key) : path + "." + std::string(key)};
-  }
+  Reader at(const char* member) const { return {unknown, this, member, 0}; }
+  Reader at(std::size_t place) const { return {unknown, this, nullptr, place}; }
 };
 
 // ---- decoding: one overload per kind of value ----
@@ -128,7 +135,7 @@ Result<void> read(const Json& json, const Reader& reader, std::vector<T>& value)
   if (!json.is_array()) return reader.wrong("a list");
   value.clear();
   for (std::size_t i = 0; i < json.size(); ++i) {
-    TRY(read(json[i], reader.at(std::to_string(i)), value.emplace_back()));
+    TRY(read(json[i], reader.at(i), value.emplace_back()));
   }
   return {};
 }
@@ -139,7 +146,7 @@ Result<void> read_field(const Json& json, const Reader& reader, const Field<Owne
   const auto found = json.find(field.name);
   if (found != json.end()) return read(*found, reader.at(field.name), value.*field.member);
   if (field.is_required) {
-    return Error(ErrorCode::kInvalidArgument, "The key '" + reader.at(field.name).path + "' is missing.");
+    return Error(ErrorCode::kInvalidArgument, "The key '" + reader.at(field.name).path() + "' is missing.");
   }
   return {};
 }
@@ -199,9 +206,10 @@ Json write(const std::vector<T>& value) {
 template <HasFields T>
 Json write(const T& value) {
   Json object = Json::object();
+  auto& members = object.get_ref<Json::object_t&>();  // its operator[] looks through all before it adds one
   const auto write_field = [&](const auto& field) {
     Json member = write(value.*field.member);
-    if (!field.is_left_out || !member.is_null()) object[field.name] = std::move(member);
+    if (!field.is_left_out || !member.is_null()) members.push_back({field.name, std::move(member)});
   };
   std::apply([&](const auto&... fields) { (write_field(fields), ...); }, Fields<T>::kTable);
   return object;
@@ -219,7 +227,7 @@ template <class T>
 Result<T> from_json(std::string_view text, UnknownKeys unknown) {
   TRY_ASSIGN(const internal::Json json, internal::parse(text));
   T value;
-  TRY(internal::read(json, {unknown, ""}, value));
+  TRY(internal::read(json, {unknown}, value));
   return value;
 }
 

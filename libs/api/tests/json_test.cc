@@ -127,5 +127,12 @@ TEST(Json, ReadsOneMemberOfAText) {
   EXPECT_EQ(member_of(JsonText{R"({"n":3})"}, "x"), "");
 }
 
+TEST(Json, NothingIsAcceptedUnreadBehindANul) {
+  for (const std::string& text :
+       {std::string("{}\0", 3), std::string("{}\0{\"x\":1}", 10), std::string("\0", 1)}) {
+    EXPECT_THAT(from_json<CancelRequest>(text), FailsWith(ErrorCode::kInvalidArgument));
+  }
+}
+
 }  // namespace
 }  // namespace ktrdr::api
