@@ -7,7 +7,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_VERIFY_INTERFACE_HEADER_SETS ON)  # every public header must compile alone
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 set_property(GLOBAL PROPERTY JOB_POOLS torch_pool=2)  # a torch file costs over 1 GB: two at a time
-set(KTRDR_SANITIZE "" CACHE STRING "address, thread or empty")
+set(KTRDR_SANITIZE "" CACHE STRING "address, thread, fuzz or empty")
 
 add_library(ktrdr_options INTERFACE)
 target_compile_options(ktrdr_options INTERFACE
@@ -22,6 +22,12 @@ if(KTRDR_SANITIZE STREQUAL "address")
 elseif(KTRDR_SANITIZE STREQUAL "thread")
   target_compile_options(ktrdr_options INTERFACE -fsanitize=thread -Wno-tsan)
   target_link_options(ktrdr_options INTERFACE -fsanitize=thread)
+elseif(KTRDR_SANITIZE STREQUAL "fuzz")
+  # Clang, because libFuzzer is part of it. Its warnings are not ours: g++ is the compiler that we keep silent. Not all
+  # of UBSan: its checks of every pointer make clang need minutes for one file of templates.
+  set(checks fuzzer-no-link,address,bool,bounds,enum,float-cast-overflow,integer-divide-by-zero,return,shift,signed-integer-overflow,unreachable)
+  target_compile_options(ktrdr_options INTERFACE -w -fsanitize=${checks} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(ktrdr_options INTERFACE -fsanitize=address,undefined)
 endif()
 
 find_program(CCACHE ccache)

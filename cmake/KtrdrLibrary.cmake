@@ -11,6 +11,8 @@
 #   PRIVATE   foreign targets that only its .cc files use
 #   TESTING   further targets of its tests
 #
+# fuzz/<target>_fuzz.cc makes, in the preset fuzz, the program <name>_<target>_fuzz; scripts/fuzz.sh runs it.
+#
 # tests/<group>/*_test.cc makes the test program <name>_<group>_test, which is one test of ctest as a whole: for tests
 # that share something dear to start. All others run each in a process of its own.
 find_package(GTest REQUIRED)
@@ -49,6 +51,12 @@ function(ktrdr_library)
   endif()
 
   set(test_libraries ${target} ${testing_target} ${ARG_TESTING} ${ARG_USES} ${ARG_PRIVATE})
+  file(GLOB fuzz_sources CONFIGURE_DEPENDS fuzz/*_fuzz.cc)
+  if(KTRDR_SANITIZE STREQUAL "fuzz")
+    foreach(source ${fuzz_sources})
+      ktrdr_fuzz_program(${source} "${test_libraries};ktrdr_core_testing")
+    endforeach()
+  endif()
   file(GLOB tests CONFIGURE_DEPENDS tests/*_test.cc)
   if(tests)
     ktrdr_test_program(${name}_test "${tests}" "${test_libraries}")
@@ -67,6 +75,22 @@ function(ktrdr_library)
     add_test(NAME ${name}/${group} COMMAND ${name}_${group}_test)
     set_tests_properties(${name}/${group} PROPERTIES TIMEOUT 300 LABELS unit)
   endforeach()
+endfunction()
+
+# A program that libFuzzer drives; its seeds are in fuzz/corpus/<target>. All of them: the target fuzz_programs.
+function(ktrdr_fuzz_program source libraries)
+  get_filename_component(name ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  get_filename_component(target ${source} NAME_WE)
+  string(REGEX REPLACE "_fuzz$" "" target ${target})
+  set(program ${name}_${target})
+  add_executable(${program} EXCLUDE_FROM_ALL ${source} ${ARGN})
+  target_include_directories(${program} PRIVATE src)
+  target_link_libraries(${program} PRIVATE ${libraries} ktrdr_options)
+  target_link_options(${program} PRIVATE -fsanitize=fuzzer)
+  if(NOT TARGET fuzz_programs)
+    add_custom_target(fuzz_programs)
+  endif()
+  add_dependencies(fuzz_programs ${program})
 endfunction()
 
 function(ktrdr_test_program program sources libraries)

@@ -49,7 +49,7 @@ KeptAnswer KeptConnection::exchange(const std::string& head, const std::string& 
   const std::size_t begin = end + 4;
   const auto size = static_cast<std::size_t>(number_in(answer.head, "\r\ncontent-length: *([0-9]+)\r\n"));
   if (!read_until(begin + size)) return {};
-  answer.status = number_in(answer.head, "^HTTP/1\\.1 ([0-9]{3}) ");
+  answer.status = number_in(answer.head, "^HTTP/1\\.[01] ([0-9]{3}) ");
   const std::string text = received_.substr(begin, size);
   check_answer(port_, head, body, answer.status, text);
   answer.body = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
