@@ -93,7 +93,10 @@ Result<bool> copy_operation(Session& session, const OperationId& id, const Opera
 }
 
 Result<Resumed> resumed_from(const StoredOperation& stored, bool replayed) {
-  CHECK(stored.operation.checkpoint.has_value(), "only an operation with a checkpoint is resumed");
+  if (!stored.operation.checkpoint) {  // a damaged row: its pointer names a checkpoint that is not there
+    return Error(ErrorCode::kIo,
+                 "The database holds a damaged row: its checkpoint is missing. Restore it from a backup.");
+  }
   return Resumed{stored.operation, *stored.operation.checkpoint, replayed};
 }
 
@@ -231,12 +234,22 @@ Result<Committed> SqlOperationsRepository::drop_checkpoints(const OperationId& i
 }
 
 Result<std::int64_t> SqlOperationsRepository::forget_idempotency_keys(std::int64_t older_than_wall_ms) {
-  return write_job<std::int64_t>(*database_, [&](Session& session) -> Result<std::int64_t> {
-    TRY_ASSIGN(const Rows rows,
-               session.execute("DELETE FROM idempotency_keys WHERE created_at < $1 RETURNING idempotency_key",
-                               {iso8601_utc(older_than_wall_ms)}));
-    return static_cast<std::int64_t>(rows.size());
-  });
+  // In pieces, so that heartbeats get their turn in between.
+  constexpr std::int64_t kPiece = 1000;
+  std::int64_t forgotten = 0, last = 0;
+  do {
+    TRY_ASSIGN(last, write_job<std::int64_t>(*database_, [&](Session& session) -> Result<std::int64_t> {
+                 TRY_ASSIGN(
+                     const Rows rows,
+                     session.execute("DELETE FROM idempotency_keys WHERE idempotency_key IN"
+                                     " (SELECT idempotency_key FROM idempotency_keys WHERE created_at < $1"
+                                     " ORDER BY created_at LIMIT $2) RETURNING idempotency_key",
+                                     {iso8601_utc(older_than_wall_ms), kPiece}));
+                 return static_cast<std::int64_t>(rows.size());
+               }));
+    forgotten += last;
+  } while (last == kPiece);
+  return forgotten;
 }
 
 }  // namespace ktrdr::storage

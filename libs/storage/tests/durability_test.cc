@@ -341,5 +341,21 @@ TEST(DamagedDatabase, ARowWithUnknownWordsIsAnErrorThatSaysSo) {
   }
 }
 
+TEST(DamagedDatabase, ACheckpointPointerThatLeadsNowhereIsAnErrorAndNoCrash) {
+  const ktrdr::testing::TemporaryFolder folder;
+  SystemClock clock;
+  const std::filesystem::path file = folder / "ktrdr.db";
+  const auto store = value_of(open_sqlite_repository(file, clock));
+  ASSERT_THAT(store->create(new_operation("op_1"), {}), IsOk());
+  const Fence fence{1, {"worker-1"}};
+  ASSERT_THAT(store->claim({"op_1"}, fence, ""), IsOk());
+  ASSERT_THAT(store->commit_checkpoint({"op_1"}, fence, checkpoint({1, 0}, std::nullopt)), IsOk());
+  ASSERT_THAT(store->fail({"op_1"}, fence, "x"), IsOk());
+  const auto connection = value_of(SqliteConnection::open(file, Duration(1000)));
+  ASSERT_THAT(connection->run_script("UPDATE operations SET checkpoint_sequence = 99"), IsOk());
+  EXPECT_THAT(store->try_resume({"op_1"}, false, {}, std::nullopt), FailsWith(ErrorCode::kIo));
+  EXPECT_EQ(value_of(store->get({"op_1"})).status, api::OperationStatus::kFailed) << "nothing was changed";
+}
+
 }  // namespace
 }  // namespace ktrdr::storage
