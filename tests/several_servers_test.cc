@@ -86,6 +86,36 @@ TEST_F(SeveralServers, AServerAndItsWorkerDieAndTheOtherGoesOn) {
   expect_the_undisturbed_model(survivor, id);
 }
 
+TEST_F(SeveralServers, AServerDiesAloneAndItsWorkerTurnsToTheOther) {
+  TestSystem other(options(0));
+  SystemOptions with_a_peer = options(1);
+  with_a_peer.serve_options.insert(with_a_peer.serve_options.end(), {"--peer", other.url()});
+  with_a_peer.token = other.token();
+  TestSystem victim(with_a_peer);
+  const OperationId id = victim.start_training(wish());
+  victim.wait_for_step(id, 20);
+  victim.kill_server();
+  expect_the_undisturbed_model(other, id);
+  EXPECT_EQ(other.operation(id).attempt, 1) << "its worker was never silent";
+}
+
+// Frozen, it refuses nothing: whoever waits for it must notice by himself.
+TEST_F(SeveralServers, AFrozenDatabaseNeitherKeepsAServerFromEndingNorFailsATraining) {
+  TestSystem one(options(1));
+  const OperationId id = one.start_training({.strategy_yaml = demanding_strategy(5000)});
+  one.wait_for_step(id, 20);
+  cluster_.freeze();
+  EXPECT_TRUE(one.api().health().ok());
+  EXPECT_FALSE(one.api().operation(id).ok());
+  const auto stopped = one.stop_server(std::chrono::seconds(25));
+  cluster_.thaw();
+  EXPECT_EQ(stopped, 0);
+  one.start_server();
+  EXPECT_EQ(one.operation(id).attempt, 1);
+  EXPECT_EQ(one.operation(id).status, OperationStatus::kRunning);
+  EXPECT_TRUE(one.api().cancel(id, {}).ok());
+}
+
 TEST_F(SeveralServers, TheDatabaseDiesAndComesBackUnderARunningTraining) {
   TestSystem one(options(1)), other(options(0));
   const OperationId id = one.start_training(wish());

@@ -31,6 +31,8 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--data-dir", arguments.options.data_dir,
                  "The server's data folder: its address, token and storage");
   app.add_option("--url", arguments.url, "The server's address, when it is not in the data folder");
+  app.add_option("--peer", arguments.options.peers,
+                 "Another server of the same database, asked when this one is away (repeatable)");
   app.add_option("--checkpoints", arguments.options.checkpoints,
                  "Where checkpoints go (default: DATA_DIR/checkpoints)");
   app.add_option("--models", arguments.options.models, "Where finished models go (default: DATA_DIR/models)");

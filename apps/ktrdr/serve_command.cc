@@ -37,6 +37,9 @@ void declare(CLI::App& app, Arguments& arguments) {
       "Where operations are kept: postgresql://USER@HOST/NAME (several servers may share it; give the "
       "password in PGPASSWORD or ~/.pgpass), memory: (nothing outlives the server); default: SQLite "
       "in DATA_DIR");
+  app.add_option("--peer", options.peers,
+                 "Another server of the same database: local workers turn to it when this one is away "
+                 "(repeatable; all need the same token file)");
   app.add_option("--checkpoints", options.checkpoints,
                  "Where checkpoints are kept; one folder for all servers of a database (default: "
                  "DATA_DIR/checkpoints)");

@@ -86,9 +86,10 @@ storage::Precondition Client::some_precondition(const OperationId& id) {
 void Client::cancel(const OperationId& id) {
   const storage::Precondition precondition = some_precondition(id);
   static_cast<void>(ask([id, precondition, this](ServerLife& server) -> Result<api::Operation> {
-    TRY(server.operations.cancel(id, "no longer wanted", precondition));
+    TRY_ASSIGN(const api::Operation requested,
+               server.operations.cancel(id, "no longer wanted", precondition));
     const auto answer = std::make_shared<std::optional<Result<api::Operation>>>();
-    server.operations.when_finished(id, kWaitForCancel,
+    server.operations.when_finished(requested, kWaitForCancel,
                                     [answer](Result<api::Operation> then) { *answer = std::move(then); });
     world_.scheduler.wait(kForEver, [answer] { return answer->has_value(); });
     return **answer;

@@ -105,7 +105,7 @@ void ServerLife::begin() {
     while (true) {
       world.scheduler.sleep(world.dice.duration(std::chrono::seconds(1), std::chrono::seconds(20)));
       if (world.faults.on && world.dice.chance(0.1)) static_cast<void>(checkpoints.clean_up(kOldCheckpoint));
-      else sweeper_.sweep();
+      else static_cast<void>(sweeper_.sweep());  // a storage that fails is one of the faults
     }
   });
 }
@@ -121,7 +121,7 @@ void ServerLife::every(Duration interval, std::function<void()> work) {
 
 // As the control plane's loop does.
 void ServerLife::watch_leases() {
-  if (operations.take_store_trouble()) return lease_watch_.forget();
+  if (operations.take_store_trouble(lease_watch_.interval())) return lease_watch_.forget();
   const auto pulses = rows_.pulses();
   if (!pulses.ok()) return lease_watch_.forget();
   for (const storage::Pulse& silent : lease_watch_.observe(*pulses, cluster_.world.clock.monotonic())) {

@@ -51,6 +51,10 @@ TestSystem::TestSystem(SystemOptions options) : options_(options) {
   fs::create_directories(strategies());
   strategy::testing::write_market(
       market(), strategy::testing::make_market({.symbol = "TEST", .rows = 6000, .seed = 11}));
+  if (options_.token) {
+    fs::create_directories(data_dir());
+    EXPECT_TRUE(replace_file_durably(data_dir() / "token", *options_.token + "\n", 0600).ok());
+  }
   start_server();
 }
 
@@ -101,9 +105,9 @@ std::vector<std::string> TestSystem::serve_arguments() const {
 
 void TestSystem::kill_server() { server_->kill_and_reap(); }
 
-std::optional<int> TestSystem::stop_server() {
+std::optional<int> TestSystem::stop_server(Duration within) {
   server_->signal(SIGTERM);
-  return server_->wait(std::chrono::seconds(15));
+  return server_->wait(within);
 }
 
 ChildProcess& TestSystem::start_worker(const std::string& name,

@@ -23,6 +23,7 @@ struct SystemOptions {
   double lease_seconds = 1;
   bool without_tokens = false;  // --no-auth, and the market and the strategies are the server's own
   std::vector<std::string> serve_options;  // more of them
+  std::optional<std::string> token;        // instead of one of its own
 };
 
 // What a test asks to be trained.
@@ -45,8 +46,9 @@ class TestSystem {
 
   // ---- processes ----
   void start_server();
-  void kill_server();                // SIGKILL
-  std::optional<int> stop_server();  // SIGTERM; its exit code
+  void kill_server();  // SIGKILL
+  // SIGTERM; its exit code, or nothing when it has not ended in time.
+  std::optional<int> stop_server(Duration within = std::chrono::seconds(15));
   ChildProcess& server() { return *server_; }
   // Besides the local ones.
   ChildProcess& start_worker(const std::string& name, const std::vector<std::string>& more_options = {});

@@ -82,7 +82,7 @@ class OpsCommand final : public Command {
   template <class IsWanted>
   Result<Summaries> pages(client::ApiClient& api, client::OperationFilter filter, IsWanted is_wanted) const {
     const auto wanted = static_cast<std::size_t>(limit_);
-    filter.limit = std::min(limit_, kLongestPage);
+    filter.limit = resumable_ ? kLongestPage : std::min(limit_, kLongestPage);
     Summaries found;
     do {
       TRY_ASSIGN(const auto page, api.list_operations(filter));

@@ -137,8 +137,8 @@ TEST_F(Commands, RetryPrintsTheNewId) {
 }
 
 TEST_F(Commands, OpsResumableAsksForBothStatusesNewestFirst) {
-  bench_.server.answer("GET /api/v1/operations?status=failed&limit=50", {200, kTwoOperations});
-  bench_.server.answer("GET /api/v1/operations?status=cancelled&limit=50",
+  bench_.server.answer("GET /api/v1/operations?status=failed&limit=1000", {200, kTwoOperations});
+  bench_.server.answer("GET /api/v1/operations?status=cancelled&limit=1000",
                        {200, R"({"success":true,"data":[)"
                              R"({"operation_id":"op_4","status":"cancelled","created_at":"4"},)"
                              R"({"operation_id":"op_3","status":"cancelled","created_at":"3",)"

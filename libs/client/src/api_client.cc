@@ -84,7 +84,9 @@ Result<HttpAnswer> ApiClient::send(const Call& call) {
   if (may_repeat) request.headers.push_back({"Idempotency-Key", call.idempotency_key});
 
   Result<HttpAnswer> answer = http_.request(request);
-  const bool is_lost = !answer.ok() && answer.error().code == ErrorCode::kUnavailable;
+  // A 500 may hide that the change was made: the key makes sure of once.
+  const bool is_lost =
+      answer.ok() ? answer->status == 500 : answer.error().code == ErrorCode::kUnavailable;
   return is_lost && may_repeat ? http_.request(request) : std::move(answer);
 }
 

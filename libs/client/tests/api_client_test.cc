@@ -116,6 +116,15 @@ TEST_F(ApiClientTest, ARefusedStartIsNotRepeated) {
   EXPECT_EQ(server_.requests().size(), 1U);
 }
 
+// The database was lost while it saved: only the server's memory of the key tells whether it did.
+TEST_F(ApiClientTest, AStartWhoseFateTheServerDoesNotKnowIsRepeatedWithItsKey) {
+  server_.answer("POST /api/v1/trainings/start", {500, refusal("IO", "The connection was lost.")});
+  EXPECT_FALSE(client_.start_training({}).ok());
+  const auto seen = server_.requests();
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(seen[0].headers.at("idempotency-key"), seen[1].headers.at("idempotency-key"));
+}
+
 TEST_F(ApiClientTest, OtherLostRequestsAreNotRepeated) {
   server_.answer("DELETE /api/v1/operations/op_1", {.hang_up = true});
   EXPECT_THAT(client_.cancel(kId, {}), FailsWith(ErrorCode::kUnavailable));

@@ -12,6 +12,29 @@ void describe_id(Call& call, const std::string& name) {
 
 }  // namespace
 
+namespace internal {
+
+Readable::Readable(const Call& call) : body(call.body != nullptr) {
+  for (const auto& parameter : call.parameters) {
+    if (parameter.place == "query") query.insert(parameter.name);
+  }
+}
+
+Result<void> Readable::check(const http::Request& request) const {
+  for (const auto& [name, value] : request.query) {
+    if (query.contains(name)) continue;
+    std::string known;
+    for (const std::string& one : query) known += (known.empty() ? "" : ", ") + one;
+    return Error(ErrorCode::kInvalidArgument,
+                 "The query has a name that this route does not know; it knows " +
+                     (known.empty() ? std::string("none") : known) + ".");
+  }
+  if (body || request.body.empty()) return {};
+  return Error(ErrorCode::kInvalidArgument, "This route takes no body; leave it out.");
+}
+
+}  // namespace internal
+
 Result<OperationId> Argument<OperationId>::read(const http::Request& request) {
   return OperationId::parse(request.parameter("operation_id"));
 }

@@ -82,6 +82,22 @@ TEST(Endpoint, AHandlersTypesSayWhatIsReadAndAnswered) {
   EXPECT_THAT(answer.body, HasSubstr("op_1 w"));
 }
 
+TEST(Endpoint, WhatNobodyReadsIsRefusedSoThatAMisspeltOptionIsNeverIgnored) {
+  const Call page = call([](const Query<Page>& query) -> Result<api::MessageResponse> {
+    return api::MessageResponse{.message = std::to_string(query->limit)};
+  });
+  EXPECT_EQ(run(page, {.query = {{"limit", "3"}}}).status, 200);
+  const Response misspelt = run(page, {.query = {{"limt", "3"}}});
+  EXPECT_EQ(misspelt.status, 400);
+  EXPECT_THAT(misspelt.body, HasSubstr("limit"));
+  EXPECT_EQ(run(page, {.body = R"({"limit":3})"}).status, 400) << "it takes no body";
+  EXPECT_EQ(run(claim_call(), {.parameters = {{"operation_id", "op_1"}},
+                               .query = {{"attempt", "1"}},
+                               .body = R"({"attempt":1,"worker_id":"w"})"})
+                .status,
+            400);
+}
+
 TEST(Endpoint, TheFirstArgumentThatIsWrongDecides) {
   const Response answer = run(claim_call(), {.parameters = {{"operation_id", "../x"}}, .body = "{"});
   EXPECT_EQ(answer.status, 400);
@@ -143,7 +159,7 @@ TEST(Endpoint, AQueryIsParsedByItsOwnDescription) {
     EXPECT_EQ(refused.status, 400);
     EXPECT_THAT(refused.body, HasSubstr("The query's '" + name + "' must be"));
   }
-  EXPECT_EQ(run(list, {.query = {{"unknown", "1"}}}).status, 200);
+  EXPECT_EQ(run(list, {.query = {{"unknown", "1"}}}).status, 400);
 }
 
 TEST(Endpoint, TheDocumentDescribesTheTableAndItself) {

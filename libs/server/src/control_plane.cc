@@ -32,6 +32,7 @@ constexpr Duration kShortestLease = std::chrono::milliseconds(500);
 constexpr int kMostLocalWorkers = 64;
 constexpr std::size_t kDispatchThreads = 4;
 constexpr std::size_t kMostWaitingDispatches = 1000;
+constexpr std::size_t kHandlerThreads = 16;  // most of them wait for the store
 constexpr std::size_t kStartThreads = 2;
 constexpr std::size_t kMostWaitingStarts = 100;
 constexpr std::size_t kLargestBody = std::size_t{64}
@@ -84,6 +85,7 @@ std::vector<std::string> places_of(const ServeOptions& options) {
   };
   add("--checkpoints", options.checkpoints);
   add("--models", options.models);
+  for (const std::string& peer : options.peers) arguments.insert(arguments.end(), {"--peer", peer});
   return arguments;
 }
 
@@ -191,7 +193,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
                                   .port = options.port,
                                   .token = options.require_token ? std::optional(token) : std::nullopt,
                                   .extra_allowed_hosts = options.allowed_hosts,
-                                  .limits = {.body_bytes = kLargestBody}},
+                                  .limits = {.body_bytes = kLargestBody},
+                                  .worker_threads = kHandlerThreads},
                                  endpoints::make_router(endpoint_table(parts->routes))));
   parts->url = "http://" + reachable(options.address) + ":" + std::to_string(parts->http_server->port());
   TRY(replace_file_durably(folder.server_url(),
@@ -219,7 +222,7 @@ void ControlPlane::Parts::start_local_workers() {
 
 void ControlPlane::Parts::watch_leases() {
   // While the store takes no heartbeats, a row that stands still says nothing about its worker.
-  if (operations.take_store_trouble()) return lease_watch.forget();
+  if (operations.take_store_trouble(lease_watch.interval())) return lease_watch.forget();
   const auto pulses = operations_repository->pulses();
   if (!pulses.ok()) {
     lease_watch.forget();  // what we could not see, we did not watch
@@ -276,6 +279,7 @@ void ControlPlane::stop() {
   parts_->http_server.reset();
   parts_->dispatches.drop_waiting();  // what they hold is in the rows
   parts_->dispatches.stop();
+  parts_->starts.drop_waiting();  // their clients were answered 503
   parts_->starts.stop();
   for (auto* loop :
        {&parts_->dispatch_loop, &parts_->lease_loop, &parts_->waiters_loop, &parts_->housekeeping_loop}) {

@@ -26,7 +26,9 @@ std::vector<std::string> worker_environment() {
   std::vector<std::string> variables;
   for (const auto& [name, value] : training::pinned_environment()) variables.push_back(name + "=" + value);
   for (char** entry = environ; *entry != nullptr; ++entry) {
-    if (!std::string_view(*entry).starts_with("KTRDR_")) variables.emplace_back(*entry);
+    const std::string_view variable(*entry);
+    // Only the server talks to the database: its password is nobody else's business.
+    if (!variable.starts_with("KTRDR_") && !variable.starts_with("PG")) variables.emplace_back(variable);
   }
   return variables;
 }

@@ -137,15 +137,19 @@ void resume_operation(RouteContext& context, const ResumeReply& reply, const Ope
                             });
 }
 
+Error ended_before(const api::Operation& operation) {
+  return {ErrorCode::kConflict, "Operation " + operation.operation_id + " is already " +
+                                    std::string(to_string(operation.status)) +
+                                    ": it ended before the cancel was acted on."};
+}
+
 // 200 when it is cancelled, 202 when its worker has not stopped yet, 409 when it ended in another way before
 // that.
 void answer_cancel(const CancelReply& reply, const Result<api::Operation>& operation,
                    const std::string& reason) {
   if (!operation.ok()) return reply(operation.error());
   if (is_finished(operation->status) && operation->status != api::OperationStatus::kCancelled) {
-    return reply(Error(ErrorCode::kConflict, "Operation " + operation->operation_id + " is already " +
-                                                 std::string(to_string(operation->status)) +
-                                                 ": it ended before the cancel was acted on."));
+    return reply(ended_before(*operation));
   }
   const bool done = operation->status == api::OperationStatus::kCancelled;
   const api::CancelResponse response{.data = {.operation_id = operation->operation_id,
@@ -164,9 +168,9 @@ void cancel_operation(RouteContext& context, const CancelReply& reply, const Ope
   const auto requested = context.operations.cancel(id, reason, if_match);
   if (!requested.ok() || is_finished(requested->status)) return answer_cancel(reply, requested, reason);
   // The request waits without a thread until the worker has saved its place.
-  context.operations.when_finished(
-      {requested->operation_id}, kCancelAnswerWithin,
-      [reply, reason](const auto& operation) { answer_cancel(reply, operation, reason); });
+  context.operations.when_finished(*requested, kCancelAnswerWithin, [reply, reason](const auto& operation) {
+    answer_cancel(reply, operation, reason);
+  });
 }
 
 std::string lower_case(std::string text) {
@@ -190,8 +194,10 @@ void update_status(RouteContext& context, const StatusReply& reply, const Operat
   const auto updated =
       context.operations.update_status(id, *status, request.error_message.value_or(""), if_match);
   if (!updated.ok()) return reply(updated.error());
-  const auto answer_with = [reply, was = before->status](const Result<api::Operation>& now) {
+  const auto answer_with = [reply, was = before->status,
+                            wanted = *status](const Result<api::Operation>& now) {
     if (!now.ok()) return reply(now.error());
+    if (is_finished(now->status) && now->status != wanted) return reply(ended_before(*now));
     reply(api::StatusUpdateResponse{.operation_id = now->operation_id,
                                     .previous_status = was,
                                     .new_status = now->status,
@@ -199,7 +205,7 @@ void update_status(RouteContext& context, const StatusReply& reply, const Operat
           is_finished(now->status) ? 200 : 202);
   };
   if (is_finished(updated->status)) return answer_with(*updated);
-  context.operations.when_finished(id, kCancelAnswerWithin, answer_with);
+  context.operations.when_finished(*updated, kCancelAnswerWithin, answer_with);
 }
 
 }  // namespace

@@ -17,6 +17,16 @@ void remove_files(checkpoints::CheckpointStore& objects, const OperationId& id,
   }
 }
 
+namespace {
+
+// What may happen to a row between the list and the change: both are fine to leave alone.
+bool is_live_or_gone(const Error& error) {
+  return error.code == ErrorCode::kConflict || error.code == ErrorCode::kPreconditionFailed ||
+         error.code == ErrorCode::kCheckpointNotFound;
+}
+
+}  // namespace
+
 CheckpointService::CheckpointService(Clock& clock, storage::OperationsRepository& operations,
                                      checkpoints::CheckpointStore& objects)
     : clock_(clock), operations_(operations), objects_(objects), sweeper_(operations, objects) {}
@@ -34,7 +44,8 @@ Result<storage::CheckpointPage> CheckpointService::list(const storage::Checkpoin
 
 Result<storage::CheckpointTotals> CheckpointService::totals() { return operations_.checkpoint_totals(); }
 
-Result<std::int64_t> CheckpointService::remove(const OperationId& id, const storage::Precondition& precondition) {
+Result<std::int64_t> CheckpointService::remove(const OperationId& id,
+                                               const storage::Precondition& precondition) {
   TRY_ASSIGN(const storage::Committed committed, operations_.drop_checkpoints(id, precondition));
   remove_files(objects_, id, committed.dropped);
   return committed.version;
@@ -54,13 +65,11 @@ Result<CleanedUp> CheckpointService::clean_up(Duration max_age) {
       // checkpoints.
       const auto removed = remove(old.operation, {.if_version = old.operation_version});
       if (removed.ok()) ++cleaned.checkpoints_deleted;
-      else if (removed.error().code != ErrorCode::kConflict)  // live ones are left alone
-        log(LogLevel::kInfo, "an old checkpoint stays",
-            {{"operation", old.operation.value}, {"error", removed.error().describe()}});
+      else if (!is_live_or_gone(removed.error())) return removed.error();
     }
     query.after = page.next;
   } while (query.after);
-  cleaned.orphan_artifacts_cleaned = sweeper_.sweep();
+  TRY_ASSIGN(cleaned.orphan_artifacts_cleaned, sweeper_.sweep());
   return cleaned;
 }
 

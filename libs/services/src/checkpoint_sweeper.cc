@@ -10,15 +10,10 @@ CheckpointSweeper::CheckpointSweeper(storage::OperationsRepository& operations,
                                      checkpoints::CheckpointStore& checkpoints)
     : operations_(operations), checkpoints_(checkpoints) {}
 
-std::int64_t CheckpointSweeper::sweep() {
-  const auto ids = checkpoints_.operations();
-  if (!ids.ok()) {
-    log(LogLevel::kWarning, "the checkpoint storage could not be listed",
-        {{"error", ids.error().describe()}});
-    return 0;
-  }
+Result<std::int64_t> CheckpointSweeper::sweep() {
+  TRY_ASSIGN(const std::vector<OperationId> ids, checkpoints_.operations());
   std::int64_t removed = 0;
-  for (const OperationId& id : *ids) {
+  for (const OperationId& id : ids) {
     const auto swept = sweep(id);
     if (swept.ok()) removed += *swept;
     else log(LogLevel::kWarning, "sweep", {{"operation", id.value}, {"error", swept.error().describe()}});

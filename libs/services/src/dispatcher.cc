@@ -75,8 +75,12 @@ Result<void> Dispatcher::send(const api::WorkerInfo& worker, const storage::Wait
 
 // The verdict goes to the client as it is; the row keeps it as the reason. Nothing is dispatched for ever.
 Result<Dispatched> Dispatcher::end_attempt(const storage::Waiting& waiting, const Error& verdict) {
-  TRY(operations_.fail_unclaimed(waiting.id, waiting.attempt, verdict.message));
-  return verdict;
+  const auto ended = operations_.fail_unclaimed(waiting.id, waiting.attempt, verdict.message);
+  if (ended.ok()) return verdict;
+  const bool was_taken =
+      ended.error().code == ErrorCode::kConflict || ended.error().code == ErrorCode::kStale;
+  if (was_taken) return Dispatched::kQueued;  // by a worker of another server, who had no such trouble
+  return ended.error();
 }
 
 }  // namespace ktrdr::services

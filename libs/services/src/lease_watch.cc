@@ -16,7 +16,7 @@ std::vector<storage::Pulse> LeaseWatch::observe(const std::vector<storage::Pulse
     const auto before = seen_.find(pulse.id);
     Seen seen = before == seen_.end() ? Seen{.attempt = -1} : before->second;
     if (stood_still(seen, pulse, now)) {
-      ++suspects_;
+      if (now - seen.since >= lease_ / 2) ++suspects_;
       if (now - seen.since >= lease_) silent.push_back(pulse);
     }
     still_there.emplace(pulse.id, std::move(seen));

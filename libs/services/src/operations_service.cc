@@ -77,28 +77,41 @@ void OperationsService::resume(const OperationId& id, const api::ResumeOperation
                                const std::optional<storage::IdempotencyKey>& key, ThenResumed then) {
   const auto resumed = try_resume(id, request.allow_changes, precondition, key);
   if (!resumed.ok()) return then(resumed.error());
+  if (resumed->replayed) return answer_repeat(*resumed, then);
   const storage::Waiting waiting{id, resumed->operation.attempt, /*is_resume=*/true};
-  const bool somebody_is_free = !resumed->replayed && !workers_.available().empty();
+  const bool somebody_is_free = !workers_.available().empty();
   const bool posted = somebody_is_free && dispatches_.post([this, waiting, then, resumed = *resumed] {
     const auto dispatched = dispatcher_.dispatch(waiting);
-    then(dispatched.ok() ? Result(resume_answer(resumed, *dispatched)) : dispatched.error());
+    then(dispatched.ok() ? Result(resume_answer(resumed)) : dispatched.error());
   });
-  if (!posted) then(resume_answer(*resumed, Dispatched::kQueued));  // the dispatch loop goes on with it
+  if (!posted) then(resume_answer(*resumed));  // the dispatch loop goes on with it
 }
 
-api::ResumeOperationData OperationsService::resume_answer(const storage::Resumed& resumed,
-                                                          Dispatched dispatched) {
-  const bool sent = dispatched == Dispatched::kToWorker;
-  return {.operation_id = resumed.operation.operation_id,
+// What the first answer was, or would be now. When a worker's verdict ended the attempt before anybody had
+// claimed it, the verdict is the answer; its code was not kept, its sentence was.
+void OperationsService::answer_repeat(const storage::Resumed& resumed, const ThenResumed& then) {
+  const auto now = operations_.get({resumed.operation.operation_id});
+  const bool ended_by_verdict = now.ok() && now->attempt == resumed.operation.attempt && !now->worker_id &&
+                                now->status == api::OperationStatus::kFailed;
+  if (!ended_by_verdict) return then(resume_answer(resumed));
+  then(Error(ErrorCode::kCheckpointCorrupted, now->error_message.value_or("The attempt was given up.")));
+}
+
+// The row has moved on when a worker has claimed it meanwhile: its version is what an If-Match must name.
+api::ResumeOperationData OperationsService::resume_answer(const storage::Resumed& resumed) {
+  auto now = operations_.get({resumed.operation.operation_id});
+  const bool is_same_attempt = now.ok() && now->attempt == resumed.operation.attempt;
+  const api::Operation& operation = is_same_attempt ? *now : resumed.operation;
+  return {.operation_id = operation.operation_id,
           .status = resumed.operation.status,
           .resumed_from = {.checkpoint_type = resumed.from.checkpoint_type,
                            .created_at = resumed.from.created_at,
                            .epoch = resumed.from.epoch,
                            .start_epoch = resumed.from.start_epoch,
                            .start_batch = resumed.from.start_batch},
-          .phase = sent ? api::Phase::kRestoring : resumed.operation.phase,
-          .attempt = resumed.operation.attempt,
-          .version = resumed.operation.version,
+          .phase = operation.phase,
+          .attempt = operation.attempt,
+          .version = operation.version,
           .workers_connected = workers_.connected_count()};
 }
 
@@ -167,11 +180,11 @@ void OperationsService::tell_worker_to_cancel(const api::Operation& operation) {
   }
 }
 
-void OperationsService::when_finished(const OperationId& id, Duration timeout, Then then) {
+void OperationsService::when_finished(const api::Operation& operation, Duration timeout, Then then) {
   // Waits first and looks then, so that an end in between is not missed.
-  waiters_.lock()->emplace(id, Waiter{clock_.monotonic() + timeout, std::move(then)});
-  const auto now = operations_.get(id);
-  if (now.ok() && is_finished(now->status)) finished(*now);
+  const OperationId id{operation.operation_id};
+  waiters_.lock()->emplace(id, Waiter{operation.attempt, clock_.monotonic() + timeout, std::move(then)});
+  answer_if_ended(id, operations_.get(id));
 }
 
 void OperationsService::answer_waiters() {
@@ -181,26 +194,53 @@ void OperationsService::answer_waiters() {
     for (auto it = waiters->begin(); it != waiters->end(); it = waiters->upper_bound(it->first))
       ids.push_back(it->first);
   }
+  std::optional<Error> trouble;  // one question that a store could not answer is enough for this time
   for (const OperationId& id : ids) {
-    const auto operation = operations_.get(id);
-    if (operation.ok() && is_finished(operation->status)) {
-      finished(*operation);
-      continue;
-    }
-    std::vector<Then> late;
-    {
-      auto waiters = waiters_.lock();
-      for (auto [it, end] = waiters->equal_range(id); it != end;) {
-        if (clock_.monotonic() < it->second.deadline) {
-          ++it;
-          continue;
-        }
-        late.push_back(std::move(it->second.then));
-        it = waiters->erase(it);
-      }
-    }
-    for (const Then& then : late) then(operation);
+    const Result<api::Operation> now = trouble ? Result<api::Operation>(*trouble) : operations_.get(id);
+    if (!now.ok() && is_store_trouble(now.error())) trouble = now.error();
+    if (!answer_if_ended(id, now)) answer_overdue(id, now);
   }
+}
+
+bool OperationsService::answer_if_ended(const OperationId& id, const Result<api::Operation>& now) {
+  if (!now.ok()) return false;
+  if (is_finished(now->status)) {
+    finished(*now);
+    return true;
+  }
+  // Resumed meanwhile, perhaps at another server: the attempt that was waited for stopped as it was asked to.
+  std::vector<Then> superseded;
+  {
+    auto waiters = waiters_.lock();
+    for (auto [it, end] = waiters->equal_range(id); it != end;) {
+      if (it->second.attempt >= now->attempt) {
+        ++it;
+        continue;
+      }
+      superseded.push_back(std::move(it->second.then));
+      it = waiters->erase(it);
+    }
+  }
+  api::Operation ended = *now;
+  ended.status = api::OperationStatus::kCancelled;
+  for (const Then& then : superseded) then(ended);
+  return false;
+}
+
+void OperationsService::answer_overdue(const OperationId& id, const Result<api::Operation>& now) {
+  std::vector<Then> late;
+  {
+    auto waiters = waiters_.lock();
+    for (auto [it, end] = waiters->equal_range(id); it != end;) {
+      if (clock_.monotonic() < it->second.deadline) {
+        ++it;
+        continue;
+      }
+      late.push_back(std::move(it->second.then));
+      it = waiters->erase(it);
+    }
+  }
+  for (const Then& then : late) then(now);
 }
 
 void OperationsService::finished(const api::Operation& operation) {
@@ -229,7 +269,13 @@ Result<api::ClaimAnswer> OperationsService::claim(const OperationId& id, const a
 Result<api::HeartbeatAnswer> OperationsService::heartbeat(const OperationId& id,
                                                           const api::HeartbeatRequest& request) {
   TRY(WorkerId::parse(request.worker_id));
+  const Duration since = clock_.monotonic();
+  heartbeats_in_store_.lock()->insert(since);
   const auto outcome = operations_.heartbeat(id, request);
+  {
+    auto in_store = heartbeats_in_store_.lock();
+    in_store->erase(in_store->find(since));
+  }
   if (!outcome.ok()) {
     if (is_store_trouble(outcome.error())) store_trouble_ = true;
     return outcome.error();
@@ -289,6 +335,12 @@ Result<api::AppliedAnswer> OperationsService::stopped(const OperationId& id,
   log_change("stopped", operation);
   finished(operation);
   return api::AppliedAnswer{.version = operation.version};
+}
+
+bool OperationsService::take_store_trouble(Duration too_long) {
+  auto in_store = heartbeats_in_store_.lock();
+  const bool is_stuck = !in_store->empty() && clock_.monotonic() - *in_store->begin() >= too_long;
+  return store_trouble_.exchange(false) || is_stuck;
 }
 
 Result<void> OperationsService::end_orphan(const storage::Pulse& silent, const std::string& message) {

@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
+#include "ktrdr/checkpoints/file_checkpoint_store.h"
 #include "ktrdr/checkpoints/testing/memory_checkpoint_store.h"
 #include "ktrdr/checkpoints/testing/sample_checkpoint.h"
 #include "ktrdr/core/testing/manual_clock.h"
 #include "ktrdr/core/testing/matchers.h"
+#include "ktrdr/core/testing/temporary_folder.h"
 #include "ktrdr/storage/memory_repository.h"
 
 namespace ktrdr::services {
@@ -83,6 +87,17 @@ TEST(CheckpointService, CleanUpAlsoSweepsWhatNoRowNames) {
   ASSERT_THAT(checkpoints::testing::put_sample(bench.objects, id, {1, 9}), IsOk());
   EXPECT_EQ(bench.service.clean_up(30 * kDay)->orphan_artifacts_cleaned, 1);
   EXPECT_THAT(bench.stored(id), ElementsAre(CheckpointRef{1, 0}));
+}
+
+TEST(CheckpointService, AStorageThatCanNotBeListedIsAnErrorAndNotANothing) {
+  Bench bench;
+  const ktrdr::testing::TemporaryFolder folder;
+  const auto root = folder / "checkpoints";
+  auto objects = checkpoints::FileCheckpointStore::open(root).value();
+  std::filesystem::remove(root);
+  std::ofstream(root) << "a file where the folder was";
+  CheckpointService service(bench.clock, *bench.operations, objects);
+  EXPECT_FALSE(service.clean_up(30 * kDay).ok());
 }
 
 TEST(CheckpointService, CleanUpWalksThroughMoreThanOnePage) {

@@ -42,7 +42,7 @@ TEST(CheckpointSweeper, NeverTouchesTheAttemptOfARunningOperation) {
   Bench bench;
   bench.commit(0, std::nullopt);
   bench.put(bench.id, {1, 5});  // written, its commit is under way
-  EXPECT_EQ(bench.sweeper.sweep(), 0);
+  EXPECT_EQ(bench.sweeper.sweep().value(), 0);
   EXPECT_THAT(bench.stored(), ElementsAre(CheckpointRef{1, 0}, CheckpointRef{1, 5}));
 }
 
@@ -51,9 +51,9 @@ TEST(CheckpointSweeper, RemovesWhatNoRowNamesOnceTheOperationHasEnded) {
   bench.commit(0, std::nullopt);
   bench.put(bench.id, {1, 5});
   ASSERT_THAT(bench.operations->fail(bench.id, bench.fence, "boom"), IsOk());
-  EXPECT_EQ(bench.sweeper.sweep(), 1);
+  EXPECT_EQ(bench.sweeper.sweep().value(), 1);
   EXPECT_THAT(bench.stored(), ElementsAre(CheckpointRef{1, 0})) << "what can be resumed stays";
-  EXPECT_EQ(bench.sweeper.sweep(), 0) << "a second time there is nothing to do";
+  EXPECT_EQ(bench.sweeper.sweep().value(), 0) << "a second time there is nothing to do";
 }
 
 TEST(CheckpointSweeper, RemovesAnEarlierAttemptsLeftoversWhileALaterOneRuns) {
@@ -63,7 +63,7 @@ TEST(CheckpointSweeper, RemovesAnEarlierAttemptsLeftoversWhileALaterOneRuns) {
   ASSERT_THAT(bench.operations->fail(bench.id, bench.fence, "boom"), IsOk());
   ASSERT_THAT(bench.operations->try_resume(bench.id, false, {}, std::nullopt), IsOk());
   bench.put(bench.id, {2, 6});
-  EXPECT_EQ(bench.sweeper.sweep(), 1);
+  EXPECT_EQ(bench.sweeper.sweep().value(), 1);
   EXPECT_THAT(bench.stored(), ElementsAre(CheckpointRef{1, 0}, CheckpointRef{2, 6}));
 }
 
@@ -72,13 +72,13 @@ TEST(CheckpointSweeper, LeavesAnAttemptAloneThatIsLaterThanTheRowItRead) {
   bench.commit(0, std::nullopt);
   ASSERT_THAT(bench.operations->fail(bench.id, bench.fence, "boom"), IsOk());
   bench.put(bench.id, {2, 1});  // a resume and its worker were quicker than the sweep
-  EXPECT_EQ(bench.sweeper.sweep(), 0);
+  EXPECT_EQ(bench.sweeper.sweep().value(), 0);
 }
 
 TEST(CheckpointSweeper, LeavesOperationsThatAreNotItsOwnAlone) {
   Bench bench;
   bench.put({"op_of_another_server"}, {1, 0});
-  EXPECT_EQ(bench.sweeper.sweep(), 0);
+  EXPECT_EQ(bench.sweeper.sweep().value(), 0);
   EXPECT_EQ(bench.objects.list({"op_of_another_server"})->size(), 1u);
 }
 

@@ -62,11 +62,13 @@ TEST(OperationsService, ResumeGoesToAFreeWorkerAtOnce) {
   TestBench bench;
   bench.connect_worker();
   bench.run_until_failed();
+  bench.gateway.when_asked([&] { bench.claim(2); });
   const auto resumed = bench.resume();
   ASSERT_THAT(resumed, IsOk());
   EXPECT_EQ(resumed->status, OperationStatus::kRunning);
   EXPECT_EQ(resumed->attempt, 2);
   EXPECT_EQ(resumed->phase, api::Phase::kRestoring);
+  EXPECT_EQ(resumed->version, bench.store->get(bench.id)->version) << "what an If-Match must name";
   EXPECT_EQ(resumed->resumed_from.checkpoint_type, CheckpointType::kPeriodic);
   EXPECT_THAT(bench.gateway.calls(), ElementsAre("resume op_1 at worker-1"));
 }
@@ -139,10 +141,10 @@ TEST(OperationsService, ALateCancelCallDoesNotStopTheNextAttempt) {
 TEST(OperationsService, AHeartbeatThatTheStoreCanNotTakeIsNoSilence) {
   TestBench bench;
   bench.claim();
-  EXPECT_FALSE(bench.service.take_store_trouble());
+  EXPECT_FALSE(bench.service.take_store_trouble(1s));
   EXPECT_THAT(bench.service.heartbeat(bench.id, {.attempt = 7, .worker_id = "worker-1"}),
               FailsWith(ErrorCode::kStale));
-  EXPECT_FALSE(bench.service.take_store_trouble()) << "a refusal is an answer of a healthy store";
+  EXPECT_FALSE(bench.service.take_store_trouble(1s)) << "a refusal is an answer of a healthy store";
 }
 
 TEST(OperationsService, ARefusedResumeAsksNoWorker) {
@@ -171,7 +173,7 @@ TEST(OperationsService, CancelTellsTheWorkerAndIsAnsweredWhenItHasStopped) {
   EXPECT_THAT(bench.gateway.calls(), ElementsAre("cancel op_1 at worker-1"));
 
   std::vector<OperationStatus> answers;
-  bench.service.when_finished(bench.id, 10s,
+  bench.service.when_finished(*bench.service.get(bench.id), 10s,
                               [&](const auto& operation) { answers.push_back(operation->status); });
   EXPECT_THAT(answers, IsEmpty());
   ASSERT_THAT(bench.service.stopped(bench.id, {1, "worker-1", api::StopReason::kCancelled}), IsOk());
@@ -185,7 +187,7 @@ TEST(OperationsService, AWaiterIsAnsweredWhenItsTimeIsUp) {
   TestBench bench;
   bench.claim();
   std::vector<OperationStatus> answers;
-  bench.service.when_finished(bench.id, 10s,
+  bench.service.when_finished(*bench.service.get(bench.id), 10s,
                               [&](const auto& operation) { answers.push_back(operation->status); });
   bench.clock.advance(9s);
   bench.service.answer_waiters();
@@ -199,9 +201,54 @@ TEST(OperationsService, WaitingForWhatHasEndedIsAnsweredAtOnce) {
   TestBench bench;
   bench.run_until_failed();
   std::vector<OperationStatus> answers;
-  bench.service.when_finished(bench.id, 10s,
+  bench.service.when_finished(*bench.service.get(bench.id), 10s,
                               [&](const auto& operation) { answers.push_back(operation->status); });
   EXPECT_THAT(answers, ElementsAre(OperationStatus::kFailed));
+}
+
+// Between two looks an operation may have been resumed, also at another server.
+TEST(OperationsService, AWaiterForAnAttemptIsNotAnsweredByTheNextOne) {
+  TestBench bench;
+  bench.claim();
+  bench.commit(1, 0, std::nullopt);
+  const auto requested = bench.service.cancel(bench.id, "enough", {});
+  std::vector<OperationStatus> answers;
+  bench.service.when_finished(*requested, 10s,
+                              [&](const auto& operation) { answers.push_back(operation->status); });
+  ASSERT_THAT(bench.store->stopped(bench.id, {.attempt = 1, .worker_id = "worker-1"}), IsOk());
+  ASSERT_THAT(bench.store->try_resume(bench.id, false, {}, std::nullopt), IsOk());
+  bench.service.answer_waiters();
+  EXPECT_THAT(answers, ElementsAre(OperationStatus::kCancelled));
+}
+
+TEST(OperationsService, ARepeatedResumeOfAnAttemptThatAVerdictEndedTellsTheVerdict) {
+  TestBench bench;
+  bench.connect_worker();
+  bench.run_until_failed();
+  bench.gateway.will_answer(Error(ErrorCode::kCheckpointCorrupted, "model.safetensors is damaged."));
+  const storage::IdempotencyKey key{"key-1", "hash-1"};
+  std::vector<Result<api::ResumeOperationData>> answers;
+  const auto resume = [&] {
+    bench.service.resume(bench.id, {}, {}, key, [&](auto answer) { answers.push_back(std::move(answer)); });
+  };
+  resume();
+  bench.dispatches.stop();
+  resume();
+  ASSERT_EQ(answers.size(), 2u);
+  for (const auto& answer : answers) EXPECT_THAT(answer, FailsWith(ErrorCode::kCheckpointCorrupted));
+  EXPECT_EQ(answers[0].error().message, answers[1].error().message);
+}
+
+// Another server's worker took the attempt while ours found nothing to start from.
+TEST(OperationsService, AVerdictOnAnAttemptThatSomebodyElseTookIsNoRefusal) {
+  TestBench bench;
+  bench.connect_worker();
+  bench.run_until_failed();
+  bench.gateway.when_asked([&] { bench.claim(2); });
+  bench.gateway.will_answer(Error(ErrorCode::kCheckpointNotFound, "There is no checkpoint here."));
+  const auto resumed = bench.resume();
+  ASSERT_THAT(resumed, IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
 }
 
 TEST(OperationsService, HeartbeatsCarryTheCancelRequest) {
@@ -223,7 +270,7 @@ TEST(OperationsService, AnOrphanEndsAsFailedAndWakesWhoWaits) {
   TestBench bench;
   bench.claim();
   std::vector<OperationStatus> answers;
-  bench.service.when_finished(bench.id, 10s,
+  bench.service.when_finished(*bench.service.get(bench.id), 10s,
                               [&](const auto& operation) { answers.push_back(operation->status); });
   const auto pulses = bench.store->pulses();
   ASSERT_EQ(pulses->size(), 1u);

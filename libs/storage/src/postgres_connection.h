@@ -25,9 +25,9 @@ namespace ktrdr::storage {
 
 // Every wait has a bound: the server's own first, and ours for a server that is frozen.
 struct PostgresTimeouts {
-  Duration lock{10'000};
-  Duration statement{20'000};
-  Duration answer{30'000};
+  Duration lock{5'000};
+  Duration statement{8'000};
+  Duration answer{9'000};  // less than a lease: a frozen database must not look like silent workers
 };
 
 class PostgresConnection final : public Session {

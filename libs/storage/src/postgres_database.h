@@ -20,7 +20,7 @@ struct PostgresOptions {
   std::size_t writers = 16;
   std::size_t readers = 4;
   Duration patience{3'000};       // with a server that can't be reached
-  Duration longest_wait{30'000};  // for a connection, and for the end of conflicts
+  Duration longest_wait{10'000};  // for a connection, and for the end of conflicts
 };
 
 class PostgresDatabase final : public Database {

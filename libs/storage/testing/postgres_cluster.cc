@@ -169,6 +169,16 @@ void PostgresCluster::kill() {
   server_ = -1;
 }
 
+void PostgresCluster::freeze() {
+  ::kill(server_, SIGSTOP);
+  for (const pid_t child : children_of(server_)) ::kill(child, SIGSTOP);
+}
+
+void PostgresCluster::thaw() {
+  for (const pid_t child : children_of(server_)) ::kill(child, SIGCONT);
+  ::kill(server_, SIGCONT);
+}
+
 // Again, where the processes of a server that was killed are not all gone yet.
 void PostgresCluster::start(const Settings& settings) {
   const auto deadline = std::chrono::steady_clock::now() + kLongestStart;

@@ -15,8 +15,9 @@ bool is_about_the_way(const Error& error) {
 
 }  // namespace
 
-ServerLink::ServerLink(client::AddressOptions options, client::Environment environment)
-    : options_(std::move(options)), environment_(std::move(environment)) {}
+ServerLink::ServerLink(client::AddressOptions options, client::Environment environment,
+                       std::vector<std::string> peers)
+    : options_(std::move(options)), environment_(std::move(environment)), peers_(std::move(peers)) {}
 
 template <class Ask>
 auto ServerLink::once(Ask ask) {
@@ -26,16 +27,22 @@ auto ServerLink::once(Ask ask) {
 }
 
 std::shared_ptr<client::ApiClient> ServerLink::current() {
-  auto client = client_.lock();
-  if (!*client) {
-    auto address = client::find_server(options_, environment_);
-    *client = std::make_shared<client::ApiClient>(
+  auto link = link_.lock();
+  if (!link->client) {
+    client::AddressOptions options = options_;
+    if (link->server > 0) options.url = peers_[link->server - 1];
+    auto address = client::find_server(options, environment_);
+    link->client = std::make_shared<client::ApiClient>(
         address.ok() ? *address : client::ServerAddress{.url = kNowhere, .token = ""}, kAnswerWithin);
   }
-  return *client;
+  return link->client;
 }
 
-void ServerLink::forget() { client_.lock()->reset(); }
+void ServerLink::forget() {
+  auto link = link_.lock();
+  link->client.reset();
+  link->server = (link->server + 1) % (peers_.size() + 1);
+}
 
 std::string ServerLink::token() const {
   const auto address = client::find_server(options_, environment_);

@@ -20,7 +20,7 @@ WorkerProcess::WorkerProcess(Clock& clock, training::EngineFactory& engines, Wor
                              checkpoints::ModelStore models)
     : clock_(clock),
       options_(std::move(options)),
-      server_(options_.server, std::move(environment)),
+      server_(options_.server, std::move(environment), options_.peers),
       checkpoints_(std::move(checkpoints)),
       models_(std::move(models)),
       worker_(clock, server_, checkpoints_, {new_worker_id(), options_.name},

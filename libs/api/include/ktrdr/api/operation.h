@@ -212,7 +212,7 @@ struct ErrorBody {
 // What watches for workers that fell silent.
 struct OrphanDetectorInfo {
   bool running = true;
-  std::int64_t potential_orphans_count = 0;  // operations without a sign of life since the look before
+  std::int64_t potential_orphans_count = 0;  // operations without a sign of life for half the timeout
   std::optional<std::string> last_check;
   double orphan_timeout_seconds = 0, check_interval_seconds = 0;
 };

@@ -13,6 +13,8 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -139,8 +141,18 @@ class Reply {
 
 namespace internal {
 
+// What of a request somebody reads. The rest is refused: a misspelt option is never ignored.
+struct Readable {
+  explicit Readable(const Call& call);
+  Result<void> check(const http::Request& request) const;
+
+  std::set<std::string, std::less<>> query;
+  bool body = false;
+};
+
 template <class... Arguments>
-Result<std::tuple<Arguments...>> read_arguments(const http::Request& request) {
+Result<std::tuple<Arguments...>> read_arguments(const Readable& readable, const http::Request& request) {
+  TRY(readable.check(request));
   std::tuple<std::optional<Arguments>...> places;
   std::optional<Error> refused;
   const auto read_one = [&]<class T>(std::optional<T>& place) {
@@ -165,11 +177,12 @@ Call described_call(std::vector<api::AnswerDescription> answers) {
 template <class Output, class... Arguments>
 Call typed_call(std::function<Result<Output>(Arguments...)> function) {
   Call call = described_call<std::decay_t<Arguments>...>({Answer<Output>::describe(200)});
-  call.handler = http::SynchronousHandler([function = std::move(function)](const http::Request& request) {
-    auto arguments = read_arguments<std::decay_t<Arguments>...>(request);
-    if (!arguments.ok()) return http::error_response(arguments.error());
-    return answer(std::apply(function, *arguments));
-  });
+  call.handler = http::SynchronousHandler(
+      [function = std::move(function), readable = Readable(call)](const http::Request& request) {
+        auto arguments = read_arguments<std::decay_t<Arguments>...>(readable, request);
+        if (!arguments.ok()) return http::error_response(arguments.error());
+        return answer(std::apply(function, *arguments));
+      });
   return call;
 }
 
@@ -177,13 +190,13 @@ template <class Output, int... Statuses, class... Arguments>
 Call typed_call(std::function<void(const Reply<Output, Statuses...>&, Arguments...)> function) {
   Call call = described_call<std::decay_t<Arguments>...>(
       {Answer<Output>::describe(200), Answer<Output>::describe(Statuses)...});
-  call.handler = http::ParkedHandler(
-      [function = std::move(function)](const http::Request& request, http::Responder responder) {
-        const Reply<Output, Statuses...> reply(std::move(responder));
-        auto arguments = read_arguments<std::decay_t<Arguments>...>(request);
-        if (!arguments.ok()) return reply(std::move(arguments).error());
-        std::apply(function, std::tuple_cat(std::tuple(reply), *std::move(arguments)));
-      });
+  call.handler = http::ParkedHandler([function = std::move(function), readable = Readable(call)](
+                                         const http::Request& request, http::Responder responder) {
+    const Reply<Output, Statuses...> reply(std::move(responder));
+    auto arguments = read_arguments<std::decay_t<Arguments>...>(readable, request);
+    if (!arguments.ok()) return reply(std::move(arguments).error());
+    std::apply(function, std::tuple_cat(std::tuple(reply), *std::move(arguments)));
+  });
   return call;
 }
 

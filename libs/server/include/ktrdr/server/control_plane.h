@@ -30,6 +30,7 @@ struct ServeOptions {
   // Empty: SQLite in the data folder. "postgresql://...": a store that several servers may share. "memory:":
   // cache-only mode, nothing outlives this process.
   std::string database;
+  std::vector<std::string> peers;  // URLs of the other servers of the database, for the local workers
   std::optional<std::filesystem::path> checkpoints;     // default: <data_dir>/checkpoints; shared by servers
   std::optional<std::filesystem::path> models;          // default: <data_dir>/models
   std::optional<std::filesystem::path> market_data;     // default: <data_dir>/market

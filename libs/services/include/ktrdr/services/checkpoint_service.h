@@ -33,8 +33,8 @@ class CheckpointService {
   Result<std::int64_t> remove(const OperationId& id, const storage::Precondition& precondition);
 
   // Drops the checkpoints of operations that are not live when the newest is older than `max_age`, then
-  // sweeps unreferenced objects. An operation that is resumed at this very moment keeps its own. Goes on
-  // after an error with one operation, and logs it.
+  // sweeps unreferenced objects. An operation that is resumed at this very moment keeps its own. An
+  // error of the store or the storage ends it: what was deleted until then stays deleted.
   Result<CleanedUp> clean_up(Duration max_age);
 
   // "Today minus `days`", as the rows write it; lists of what is older use it too.

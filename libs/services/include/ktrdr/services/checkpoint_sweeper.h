@@ -12,8 +12,9 @@ class CheckpointSweeper {
  public:
   CheckpointSweeper(storage::OperationsRepository& operations, checkpoints::CheckpointStore& checkpoints);
 
-  // Returns how many objects went. Goes on after an error and logs it.
-  std::int64_t sweep();
+  // Returns how many objects went. Goes on after an error with one operation and logs it; an error when the
+  // storage can't be listed.
+  Result<std::int64_t> sweep();
 
  private:
   Result<std::int64_t> sweep(const OperationId& id);

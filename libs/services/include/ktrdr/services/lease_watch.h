@@ -21,7 +21,7 @@ class LeaseWatch {
   // All running, owned rows as they are at `now`. Returns those that stood still for a whole lease.
   std::vector<storage::Pulse> observe(const std::vector<storage::Pulse>& pulses, Duration now);
 
-  // How many stood still between the last two looks: not silent for a lease yet.
+  // How many have stood still for half a lease at the last look.
   std::int64_t suspects() const { return suspects_; }
 
   // What was seen so far says nothing any more (the store could not be read).

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <functional>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "ktrdr/api/operation.h"
@@ -63,10 +64,10 @@ class OperationsService {
   Result<api::Operation> update_status(const OperationId& id, api::OperationStatus status,
                                        const std::string& message, const storage::Precondition& precondition);
 
-  // Calls `then` once, from any thread: with the operation as soon as it is finished, or as it is after
-  // `timeout`.
+  // Calls `then` once, from any thread: with the operation as soon as this attempt of it has ended, or as it
+  // is after `timeout`.
   using Then = std::function<void(Result<api::Operation>)>;
-  void when_finished(const OperationId& id, Duration timeout, Then then);
+  void when_finished(const api::Operation& operation, Duration timeout, Then then);
   void answer_waiters();  // called by a loop: the ones whose time is up or whose operation ended elsewhere
 
   // ---- for workers; every one is fenced ----
@@ -84,21 +85,26 @@ class OperationsService {
 
   // ---- for the supervisor ----
 
-  // Whether a heartbeat came since the last call that the store could not take: no silence of its worker.
-  bool take_store_trouble() { return store_trouble_.exchange(false); }
+  // Whether a heartbeat came since the last call that the store could not take, or has not taken for
+  // `too_long` now: that is no silence of its worker.
+  bool take_store_trouble(Duration too_long);
 
   Result<void> end_orphan(const storage::Pulse& silent, const std::string& message);
 
  private:
   struct Waiter {
+    Attempt attempt = 0;  // a later one means that this one has ended
     Duration deadline{0};
     Then then;
   };
   using Waiters = std::multimap<OperationId, Waiter>;
 
-  api::ResumeOperationData resume_answer(const storage::Resumed& resumed, Dispatched dispatched);
+  void answer_repeat(const storage::Resumed& resumed, const ThenResumed& then);
+  api::ResumeOperationData resume_answer(const storage::Resumed& resumed);
   void tell_worker_to_cancel(const api::Operation& operation);
   void finished(const api::Operation& operation);
+  bool answer_if_ended(const OperationId& id, const Result<api::Operation>& now);
+  void answer_overdue(const OperationId& id, const Result<api::Operation>& now);
   Result<api::Operation> fail_unclaimed(const OperationId& id, const std::string& message,
                                         const storage::Precondition& precondition);
 
@@ -112,6 +118,7 @@ class OperationsService {
   OperationsCache cache_;
   Synchronized<Waiters> waiters_;
   std::atomic<bool> store_trouble_ = false;
+  Synchronized<std::multiset<Duration>> heartbeats_in_store_;  // since when
 };
 
 }  // namespace ktrdr::services

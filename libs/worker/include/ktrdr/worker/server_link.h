@@ -1,9 +1,11 @@
-// The worker's way to its server, which may move (another port after a restart) or be away for any time.
+// The worker's way to its server, which may move (another port after a restart) or be away for any time. With
+// several servers on one store any of them will do: when one is away, the next is asked.
 // Safe to call from any thread.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "ktrdr/client/api_client.h"
 #include "ktrdr/client/server_address.h"
@@ -15,7 +17,9 @@ namespace ktrdr::worker {
 class ServerLink final : public ServerApi {
  public:
   // Looks address and token up anew whenever the server can't be reached, or not with what we know of it.
-  ServerLink(client::AddressOptions options, client::Environment environment);
+  // `peers` are the URLs of further servers of the same store; they take the same token.
+  ServerLink(client::AddressOptions options, client::Environment environment,
+             std::vector<std::string> peers = {});
 
   Result<api::TrainingJob> job(const OperationId& id) override;
   Result<api::ClaimAnswer> claim(const OperationId& id, const api::ClaimRequest& request) override;
@@ -38,9 +42,15 @@ class ServerLink final : public ServerApi {
   std::shared_ptr<client::ApiClient> current();
   void forget();
 
+  struct Link {
+    std::shared_ptr<client::ApiClient> client;
+    std::size_t server = 0;  // 0: the one of the options; then the peers
+  };
+
   const client::AddressOptions options_;
   const client::Environment environment_;
-  Synchronized<std::shared_ptr<client::ApiClient>> client_;
+  const std::vector<std::string> peers_;
+  Synchronized<Link> link_;
 };
 
 }  // namespace ktrdr::worker

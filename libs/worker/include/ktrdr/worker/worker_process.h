@@ -18,7 +18,8 @@
 namespace ktrdr::worker {
 
 struct WorkerOptions {
-  client::AddressOptions server;  // how to find it; the data folder also gives the token
+  client::AddressOptions server;   // how to find it; the data folder also gives the token
+  std::vector<std::string> peers;  // URLs of further servers of the same store
   std::filesystem::path data_dir;
   std::optional<std::filesystem::path> checkpoints,
       models;  // default: <data_dir>/checkpoints, <data_dir>/models

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,9 @@ class FakeWorkerGateway final : public WorkerGateway {
  public:
   // The next answers, in order; when there are none left, a worker takes the work.
   void will_answer(Error error) { state_.lock()->answers.push_back(std::move(error)); }
+
+  // What a worker does while it is asked to start or resume: to claim, for instance.
+  void when_asked(std::function<void()> action) { state_.lock()->action = std::move(action); }
 
   Result<void> start(const api::WorkerInfo& worker, const api::TrainingStartRequest& request) override {
     return note("start " + request.operation_id + " at " + worker.worker_id);
@@ -31,9 +35,12 @@ class FakeWorkerGateway final : public WorkerGateway {
   struct State {
     std::deque<Error> answers;
     std::vector<std::string> calls;
+    std::function<void()> action;
   };
 
   Result<void> note(std::string call) {
+    const auto action = state_.lock()->action;
+    if (action && !call.starts_with("cancel")) action();
     auto state = state_.lock();
     state->calls.push_back(std::move(call));
     if (state->answers.empty()) return {};

@@ -40,8 +40,10 @@ class PostgresCluster {
   // What psql prints: columns parted by |, a row a line.
   std::string query(const std::string& database, const std::string& sql) const;
 
-  void stop();                                // in order, as systemctl does
-  void kill();                                // SIGKILL to every process of it at once
+  void stop();    // in order, as systemctl does
+  void kill();    // SIGKILL to every process of it at once
+  void freeze();  // SIGSTOP to every process of it: it takes and answers nothing
+  void thaw();
   void start(const Settings& settings = {});  // after stop() or kill(); recovers what is to be recovered
   pid_t pid() const { return server_; }
 
