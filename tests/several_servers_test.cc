@@ -15,7 +15,7 @@ using api::OperationStatus;
 using storage::testing::PostgresCluster;
 using ::testing::HasSubstr;
 
-constexpr int kEpochs = 12;
+constexpr int kEpochs = 40;
 TrainingWish wish() { return {.strategy_yaml = demanding_strategy(kEpochs)}; }
 
 const std::map<std::string, std::string>& undisturbed() {
@@ -61,7 +61,7 @@ TEST_F(SeveralServers, WorkStartedAtOneIsDoneByTheOthersWorker) {
 TEST_F(SeveralServers, CancelAndResumeGoThroughEitherServer) {
   TestSystem one(options(0)), other(options(1));
   const OperationId id = one.start_training(wish());
-  other.wait_for_step(id, 40);
+  other.wait_for_step(id, 20);
   const auto cancelled = one.api().cancel(id, {.reason = "enough"});
   ASSERT_TRUE(cancelled.ok()) << cancelled.error().describe();
   EXPECT_EQ(cancelled->data.status, OperationStatus::kCancelled)
@@ -74,7 +74,7 @@ TEST_F(SeveralServers, CancelAndResumeGoThroughEitherServer) {
 TEST_F(SeveralServers, AServerAndItsWorkerDieAndTheOtherGoesOn) {
   TestSystem survivor(options(0)), victim(options(1));
   const OperationId id = victim.start_training(wish());
-  victim.wait_for_step(id, 40);
+  victim.wait_for_step(id, 20);
   const pid_t worker = victim.worker_pid(id);
   ASSERT_NE(worker, 0);
   victim.kill_server();  // first, so that it starts no other worker
@@ -177,7 +177,7 @@ TEST_F(SeveralServers, ADatabaseOfNoKnownKindIsRefusedWithoutRepeatingItsName) {
 TEST(CacheOnlyMode, TrainsCancelsAndResumesWithoutAStore) {
   TestSystem system({.serve_options = {"--database", "memory:"}});
   const OperationId id = system.start_training(wish());
-  system.wait_for_step(id, 40);
+  system.wait_for_step(id, 20);
   ASSERT_TRUE(system.api().cancel(id, {}).ok());
   system.resume(id);
   system.wait_for_status(id, OperationStatus::kCompleted);
