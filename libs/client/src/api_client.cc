@@ -85,8 +85,7 @@ Result<HttpAnswer> ApiClient::send(const Call& call) {
 
   Result<HttpAnswer> answer = http_.request(request);
   // A 500 may hide that the change was made: the key makes sure of once.
-  const bool is_lost =
-      answer.ok() ? answer->status == 500 : answer.error().code == ErrorCode::kUnavailable;
+  const bool is_lost = answer.ok() ? answer->status == 500 : answer.error().code == ErrorCode::kUnavailable;
   return is_lost && may_repeat ? http_.request(request) : std::move(answer);
 }
 

@@ -100,8 +100,8 @@ void OperationsService::answer_repeat(const storage::Resumed& resumed, const The
 // The row has moved on when a worker has claimed it meanwhile: its version is what an If-Match must name.
 api::ResumeOperationData OperationsService::resume_answer(const storage::Resumed& resumed) {
   auto now = operations_.get({resumed.operation.operation_id});
-  const bool still_runs = now.ok() && now->attempt == resumed.operation.attempt &&
-                          now->status == api::OperationStatus::kRunning;
+  const bool still_runs =
+      now.ok() && now->attempt == resumed.operation.attempt && now->status == api::OperationStatus::kRunning;
   const api::Operation& operation = still_runs ? *now : resumed.operation;
   return {.operation_id = operation.operation_id,
           .status = resumed.operation.status,
