@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kMostIdle = 4;
 constexpr std::size_t kLargestRefusal = std::size_t{64} << 10;
 constexpr long kConnectTimeoutMs = 3'000;
-constexpr long kLongestSilenceSeconds = 15;
+constexpr long kLongestSilenceSeconds = 20;
 
 struct EasyDeleter {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
