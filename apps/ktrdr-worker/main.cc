@@ -34,7 +34,7 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--peer", arguments.options.peers,
                  "Another server of the same database, asked when this one is away (repeatable)");
   app.add_option("--checkpoints", arguments.options.checkpoints,
-                 "Where checkpoints go (default: DATA_DIR/checkpoints)");
+                 "Where checkpoints go: a folder or s3://BUCKET/PREFIX (default: DATA_DIR/checkpoints)");
   app.add_option("--models", arguments.options.models, "Where finished models go (default: DATA_DIR/models)");
   app.add_option("--name", arguments.options.name, "The name that people see")->capture_default_str();
   app.add_option("--address", arguments.options.address, "The address to listen on")->capture_default_str();

@@ -41,8 +41,8 @@ void declare(CLI::App& app, Arguments& arguments) {
                  "Another server of the same database: local workers turn to it when this one is away "
                  "(repeatable; all need the same token file)");
   app.add_option("--checkpoints", options.checkpoints,
-                 "Where checkpoints are kept; one folder for all servers of a database (default: "
-                 "DATA_DIR/checkpoints)");
+                 "Where checkpoints are kept: a folder or s3://BUCKET/PREFIX, the same for all servers of a "
+                 "database (default: DATA_DIR/checkpoints)");
   app.add_option("--models", options.models, "Where finished models are kept (default: DATA_DIR/models)");
   app.add_option("--market-data", options.market_data,
                  "Where SYMBOL_timeframe.csv files are (default: DATA_DIR/market)");

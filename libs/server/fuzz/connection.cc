@@ -97,7 +97,7 @@ class Bench {
                         .starts = starts_,
                         .workers = registry_,
                         .wake_dispatcher = [] {},
-                        .checkpoints_root = folder_.path(),
+                        .checkpoints_place = folder_.path(),
                         .heartbeat_interval = Duration(2000),
                         .orphan_detector = [] { return api::OrphanDetectorInfo{}; },
                         .may_name_data_dir = false};

@@ -5,7 +5,8 @@
 #include <algorithm>
 
 #include "http_worker_gateway.h"
-#include "ktrdr/checkpoints/file_checkpoint_store.h"
+#include "ktrdr/checkpoints/open_checkpoint_store.h"
+#include "ktrdr/client/server_address.h"
 #include "ktrdr/core/log.h"
 #include "ktrdr/http/server.h"
 #include "ktrdr/server/data_folder.h"
@@ -77,13 +78,24 @@ std::string reachable(const std::string& address) {
 
 double seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
+// As it was given, but for a folder, which workers know by its whole path.
+std::string place_of_checkpoints(const ServeOptions& options) {
+  const bool is_folder = !options.checkpoints.empty() && !options.checkpoints.starts_with("s3://");
+  return is_folder ? fs::absolute(options.checkpoints).string() : options.checkpoints;
+}
+
+std::string place_or(const std::string& given, const fs::path& fallback) {
+  return given.empty() ? fallback.string() : given;
+}
+
 // What a local worker is told of places outside the data folder.
 std::vector<std::string> places_of(const ServeOptions& options) {
   std::vector<std::string> arguments;
   const auto add = [&](const char* name, const std::optional<fs::path>& place) {
     if (place) arguments.insert(arguments.end(), {name, fs::absolute(*place)});
   };
-  add("--checkpoints", options.checkpoints);
+  const std::string checkpoints = place_of_checkpoints(options);
+  if (!checkpoints.empty()) arguments.insert(arguments.end(), {"--checkpoints", checkpoints});
   add("--models", options.models);
   for (const std::string& peer : options.peers) arguments.insert(arguments.end(), {"--peer", peer});
   return arguments;
@@ -99,7 +111,7 @@ fs::path absolute_or(const std::optional<fs::path>& given, const fs::path& fallb
 struct ControlPlane::Parts {
   Parts(Clock& machine_clock, const ServeOptions& options, DataFolder data_folder, FileLock folder_lock,
         fs::path program, std::unique_ptr<storage::OperationsRepository> repository,
-        checkpoints::FileCheckpointStore store, std::string token)
+        std::unique_ptr<checkpoints::CheckpointStore> store, std::string token)
       : clock(machine_clock),
         folder(std::move(data_folder)),
         lock(std::move(folder_lock)),
@@ -112,7 +124,7 @@ struct ControlPlane::Parts {
         dispatcher(*operations_repository, registry, gateway),
         dispatches("resumes", kDispatchThreads, kMostWaitingDispatches),
         starts("starts", kStartThreads, kMostWaitingStarts),
-        operations(clock, *operations_repository, checkpoint_store, registry, gateway, dispatcher,
+        operations(clock, *operations_repository, *checkpoint_store, registry, gateway, dispatcher,
                    dispatches),
         trainings(clock, *operations_repository, registry,
                   {.market_data = absolute_or(options.market_data, folder.market()),
@@ -120,7 +132,7 @@ struct ControlPlane::Parts {
         lease_watch(options.lease),
         orphan_detector({.orphan_timeout_seconds = seconds(options.lease),
                          .check_interval_seconds = seconds(lease_watch.interval())}),
-        checkpoints(clock, *operations_repository, checkpoint_store),
+        checkpoints(clock, *operations_repository, *checkpoint_store),
         local_workers(clock, folder, std::move(program), options.local_workers, places_of(options)),
         routes{.clock = clock,
                .operations = operations,
@@ -129,7 +141,7 @@ struct ControlPlane::Parts {
                .starts = starts,
                .workers = registry,
                .wake_dispatcher = [this] { dispatch_loop->wake(); },
-               .checkpoints_root = absolute_or(options.checkpoints, folder.checkpoints()),
+               .checkpoints_place = place_or(place_of_checkpoints(options), folder.checkpoints()),
                .heartbeat_interval = heartbeat_interval,
                .orphan_detector = [this] { return *orphan_detector.lock(); },
                .may_name_data_dir = options.require_token} {}
@@ -152,7 +164,7 @@ struct ControlPlane::Parts {
   const Duration lease;
   const Duration heartbeat_interval;
   std::unique_ptr<storage::OperationsRepository> operations_repository;
-  checkpoints::FileCheckpointStore checkpoint_store;
+  std::unique_ptr<checkpoints::CheckpointStore> checkpoint_store;
   HttpWorkerGateway gateway;
   services::WorkerRegistry registry;
   services::Dispatcher dispatcher;
@@ -181,8 +193,9 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
   if (options.require_token) {
     TRY_ASSIGN(token, folder.token_text());
   }
-  TRY_ASSIGN(checkpoints::FileCheckpointStore store,
-             checkpoints::FileCheckpointStore::open(absolute_or(options.checkpoints, folder.checkpoints())));
+  TRY_ASSIGN(auto store,
+             checkpoints::open_checkpoint_store(place_or(place_of_checkpoints(options), folder.checkpoints()),
+                                                client::process_environment()));
   TRY_ASSIGN(auto repository, storage::open_repository(options.database, folder.database(), clock));
 
   auto parts = std::make_unique<Parts>(clock, options, folder, std::move(lock), std::move(program),

@@ -24,7 +24,7 @@ struct RouteContext {
   services::TaskQueue& starts;
   services::WorkerRegistry& workers;
   std::function<void()> wake_dispatcher;
-  std::filesystem::path checkpoints_root;
+  std::string checkpoints_place;  // a folder or s3://bucket/prefix
   Duration heartbeat_interval;
   std::function<api::OrphanDetectorInfo()> orphan_detector;
   bool may_name_data_dir = true;  // only a client that holds the token may

@@ -55,7 +55,7 @@ Result<api::CheckpointResponse> show_checkpoint(RouteContext& context, const Ope
                .created_at = current.created_at,
                .state = state_of(current, operation),
                .kept = std::move(kept),
-               .artifacts_path = (context.checkpoints_root / id.value / current.ref.to_string()).string()}};
+               .artifacts_path = context.checkpoints_place + "/" + id.value + "/" + current.ref.to_string()}};
 }
 
 Result<api::CheckpointListResponse> list_checkpoints(RouteContext& context, const CheckpointsQuery& query) {

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "ktrdr/checkpoints/open_checkpoint_store.h"
 #include "ktrdr/core/log.h"
 #include "worker_routes.h"
 
@@ -16,15 +17,16 @@ constexpr Duration kAloneForTooLong = std::chrono::seconds(60);
 }  // namespace
 
 WorkerProcess::WorkerProcess(Clock& clock, training::EngineFactory& engines, WorkerOptions options,
-                             client::Environment environment, checkpoints::FileCheckpointStore checkpoints,
+                             client::Environment environment,
+                             std::unique_ptr<checkpoints::CheckpointStore> checkpoints,
                              checkpoints::ModelStore models)
     : clock_(clock),
       options_(std::move(options)),
       server_(options_.server, std::move(environment), options_.peers),
       checkpoints_(std::move(checkpoints)),
       models_(std::move(models)),
-      worker_(clock, server_, checkpoints_, {new_worker_id(), options_.name},
-              run_on_threads({clock, server_, checkpoints_, models_, engines},
+      worker_(clock, server_, *checkpoints_, {new_worker_id(), options_.name},
+              run_on_threads({clock, server_, *checkpoints_, models_, engines},
                              [this] { life_.update([](Life& life) { life.woken = true; }); })),
       last_contact_(clock.monotonic()) {}
 
@@ -32,8 +34,8 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, traini
                                                             WorkerOptions options,
                                                             client::Environment environment) {
   options.server.data_dir = options.data_dir;
-  TRY_ASSIGN(auto checkpoints, checkpoints::FileCheckpointStore::open(
-                                   options.checkpoints.value_or(options.data_dir / "checkpoints")));
+  if (options.checkpoints.empty()) options.checkpoints = options.data_dir / "checkpoints";
+  TRY_ASSIGN(auto checkpoints, checkpoints::open_checkpoint_store(options.checkpoints, environment));
   TRY_ASSIGN(auto models,
              checkpoints::ModelStore::open(options.models.value_or(options.data_dir / "models")));
   std::unique_ptr<WorkerProcess> process(new WorkerProcess(

@@ -31,7 +31,8 @@ struct ServeOptions {
   // cache-only mode, nothing outlives this process.
   std::string database;
   std::vector<std::string> peers;  // URLs of the other servers of the database, for the local workers
-  std::optional<std::filesystem::path> checkpoints;     // default: <data_dir>/checkpoints; shared by servers
+  std::string
+      checkpoints;  // a folder or s3://bucket/prefix; empty: <data_dir>/checkpoints. Shared by servers
   std::optional<std::filesystem::path> models;          // default: <data_dir>/models
   std::optional<std::filesystem::path> market_data;     // default: <data_dir>/market
   std::optional<std::filesystem::path> strategies;      // default: <data_dir>/strategies

@@ -9,7 +9,8 @@
 #include <string>
 #include <thread>
 
-#include "ktrdr/checkpoints/file_checkpoint_store.h"
+#include "ktrdr/checkpoints/checkpoint_store.h"
+#include "ktrdr/checkpoints/model_store.h"
 #include "ktrdr/client/server_address.h"
 #include "ktrdr/http/server.h"
 #include "ktrdr/worker/server_link.h"
@@ -21,8 +22,8 @@ struct WorkerOptions {
   client::AddressOptions server;   // how to find it; the data folder also gives the token
   std::vector<std::string> peers;  // URLs of further servers of the same store
   std::filesystem::path data_dir;
-  std::optional<std::filesystem::path> checkpoints,
-      models;  // default: <data_dir>/checkpoints, <data_dir>/models
+  std::string checkpoints;                      // a folder or s3://..; empty: <data_dir>/checkpoints
+  std::optional<std::filesystem::path> models;  // default: <data_dir>/models
   std::string name = "worker";
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;             // 0: any free one
@@ -47,7 +48,7 @@ class WorkerProcess {
 
  private:
   WorkerProcess(Clock& clock, training::EngineFactory& engines, WorkerOptions options,
-                client::Environment environment, checkpoints::FileCheckpointStore checkpoints,
+                client::Environment environment, std::unique_ptr<checkpoints::CheckpointStore> checkpoints,
                 checkpoints::ModelStore models);
 
   void sign_of_life_loop();
@@ -62,7 +63,7 @@ class WorkerProcess {
   Clock& clock_;
   const WorkerOptions options_;
   ServerLink server_;
-  checkpoints::FileCheckpointStore checkpoints_;
+  std::unique_ptr<checkpoints::CheckpointStore> checkpoints_;
   checkpoints::ModelStore models_;
   Synchronized<Life> life_;  // before worker_, whose last training still wakes it
   TrainingWorker worker_;

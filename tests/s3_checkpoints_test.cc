@@ -1,0 +1,74 @@
+// Checkpoints in a bucket instead of a folder: killed, resumed elsewhere, and the bucket's server killed too.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "ktrdr/s3/testing/swift_server.h"
+#include "support/test_system.h"
+
+namespace ktrdr::system_test {
+namespace {
+
+using api::OperationStatus;
+using s3::testing::SwiftServer;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+TrainingWish wish() { return {.strategy_yaml = demanding_strategy(40)}; }
+
+const std::map<std::string, std::string>& undisturbed() {
+  static const auto fingerprint = [] {
+    TestSystem system;
+    const OperationId id = system.start_training(wish());
+    system.wait_for_status(id, OperationStatus::kCompleted);
+    return fingerprint_of(system, id);
+  }();
+  return fingerprint;
+}
+
+// Server and workers inherit what a user would have exported.
+SystemOptions with_bucket(const std::string& place) {
+  constexpr int kReplace = 1;
+  const auto environment = SwiftServer::shared().environment();
+  for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"}) {
+    if (const auto value = environment(name)) ::setenv(name, value->c_str(), kReplace);
+  }
+  return {.serve_options = {"--checkpoints", place}};
+}
+
+TEST(S3Checkpoints, AKilledTrainingIsResumedFromTheBucket) {
+  TestSystem system(with_bucket(SwiftServer::shared().place(s3::testing::fresh_prefix())));
+  const OperationId id = system.start_training(wish());
+  system.wait_for_step(id, 20);
+  system.signal_worker(id, SIGKILL);
+  system.wait_for_status(id, OperationStatus::kFailed);
+  EXPECT_THAT(system.api().checkpoint(id)->data.artifacts_path, StartsWith("s3://"));
+  system.resume(id);
+  ASSERT_EQ(system.wait_for_status(id, OperationStatus::kCompleted).status, OperationStatus::kCompleted);
+  EXPECT_EQ(fingerprint_of(system, id), undisturbed());
+  EXPECT_TRUE(std::filesystem::is_empty(system.data_dir() / "checkpoints"))
+      << "nothing was kept in the folder";
+}
+
+TEST(S3Checkpoints, ATrainingGoesOnWhileTheBucketIsAway) {
+  TestSystem system(with_bucket(SwiftServer::shared().place(s3::testing::fresh_prefix())));
+  const OperationId id = system.start_training(wish());
+  system.wait_for_step(id, 20);
+  SwiftServer::shared().kill();
+  const auto step = system.operation(id).progress.context.global_step;
+  system.wait_for_step(id, step + 5);
+  SwiftServer::shared().start();
+  ASSERT_EQ(system.wait_for_status(id, OperationStatus::kCompleted).status, OperationStatus::kCompleted);
+  EXPECT_EQ(fingerprint_of(system, id), undisturbed());
+}
+
+TEST(S3Checkpoints, AWrongSecretIsSaidAtTheStart) {
+  TestSystem any(with_bucket(SwiftServer::shared().place(s3::testing::fresh_prefix())));
+  ::setenv("AWS_SECRET_ACCESS_KEY", "wrong", 1);
+  const auto refused = any.ktrdr({"serve", "--data-dir", any.folder() / "other", "--port", "0",
+                                  "--local-workers", "0", "--checkpoints", SwiftServer::shared().place("x")});
+  EXPECT_NE(refused.exit_code, 0);
+  EXPECT_THAT(refused.err, HasSubstr("AWS_"));
+}
+
+}  // namespace
+}  // namespace ktrdr::system_test
