@@ -2,7 +2,10 @@
 
 #include "commands.h"
 #include "json_document.h"
+#include "ktrdr/checkpoints/file_checkpoint_store.h"
+#include "ktrdr/core/durable_file.h"
 #include "ktrdr/core/ids.h"
+#include "model_files.h"
 #include "wording.h"
 
 namespace ktrdr::cli {
@@ -55,6 +58,35 @@ std::string stats_text(const api::CheckpointStatsResponse& stats, std::int64_t n
        {"oldest", stats.oldest_checkpoint ? age_text(*stats.oldest_checkpoint, now_wall_ms) : ""}});
 }
 
+// The server's answer names the folder; the store verifies every byte before one is written.
+Result<checkpoints::VerifiedCheckpoint> verified_checkpoint(const api::CheckpointData& data) {
+  const std::filesystem::path folder = data.artifacts_path;
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored)) {
+    return Error(ErrorCode::kUnsupported, "The checkpoint lies in " + data.artifacts_path +
+                                              ", which is no folder of this machine; run this command on the "
+                                              "server's machine, or where that folder is mounted.");
+  }
+  const std::filesystem::path root = folder.parent_path().parent_path();
+  TRY_ASSIGN(const auto store, checkpoints::FileCheckpointStore::open(root.empty() ? "." : root));
+  TRY_ASSIGN(auto checkpoint, store.load({data.operation_id}, data.state.ref));
+  if (checkpoint.manifest_digest() == data.state.manifest_digest) return checkpoint;
+  return Error(ErrorCode::kCheckpointCorrupted,
+               "The checkpoint in " + data.artifacts_path + " is another one than the server has recorded.");
+}
+
+std::string exported_json(const api::CheckpointData& data, const std::filesystem::path& folder,
+                          const std::vector<OutputFile>& files) {
+  std::string names;
+  for (const OutputFile& file : files)
+    names += (names.empty() ? "" : ",") + json_string((folder / file.name).string());
+  return JsonObject()
+      .add("operation_id", data.operation_id)
+      .add("checkpoint", data.state.ref.to_string())
+      .add_json("files", "[" + names + "]")
+      .text();
+}
+
 class CheckpointsCommand final : public Command {
  public:
   void configure(CLI::App& app) override {
@@ -64,7 +96,14 @@ class CheckpointsCommand final : public Command {
     delete_ = app.add_subcommand("delete", "Delete an operation's checkpoints");
     delete_->footer("Example:\n  ktrdr checkpoints delete op_training_20261123_140833_1a2b3c4d --force");
     delete_->add_flag("-f,--force", force_, "Don't ask");
-    for (CLI::App* command : {show_, delete_})
+    export_ = app.add_subcommand("export", "Write an operation's checkpoint for use in Python");
+    export_->footer(
+        "Example:\n"
+        "  ktrdr checkpoints export op_training_20261123_140833_1a2b3c4d --format pytorch --output "
+        "exported\n\n"
+        "In Python: module.load_state_dict(torch.load(\"exported/model.pt\", weights_only=True))");
+    add_export_options(*export_, "The folder to write into; it is made when it is missing", export_options_);
+    for (CLI::App* command : {show_, delete_, export_})
       command->add_option("ID", id_, "The operation's id")->required();
     list_ = app.add_subcommand("list", "List the current checkpoint of every operation, newest first");
     list_->footer("Example:\n  ktrdr checkpoints list --older-than-days 7");
@@ -76,7 +115,7 @@ class CheckpointsCommand final : public Command {
     cleanup_->add_option("--max-age-days", max_age_days_, "Those that are older go")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
-    for (CLI::App* command : {show_, delete_, list_, stats_, cleanup_}) command->fallthrough();
+    for (CLI::App* command : {show_, delete_, export_, list_, stats_, cleanup_}) command->fallthrough();
   }
 
   Result<ExitCode> run(const Context& context) override {
@@ -85,6 +124,7 @@ class CheckpointsCommand final : public Command {
     if (stats_->parsed()) return stats(context, *api);
     if (cleanup_->parsed()) return clean_up(context, *api);
     TRY_ASSIGN(const OperationId id, OperationId::parse(id_));
+    if (export_->parsed()) return export_files(context, *api, id);
     return show_->parsed() ? show(context, *api, id) : remove(context, *api, id);
   }
 
@@ -133,6 +173,20 @@ class CheckpointsCommand final : public Command {
     return ExitCode::kOk;
   }
 
+  Result<ExitCode> export_files(const Context& context, client::ApiClient& api, const OperationId& id) const {
+    TRY_ASSIGN(const auto answer, api.checkpoint(id));
+    TRY_ASSIGN(const auto checkpoint, verified_checkpoint(answer.data));
+    TRY_ASSIGN(const ExportedFiles exported, files_of(checkpoint, export_options_.format));
+    const std::filesystem::path folder = std::filesystem::absolute(export_options_.output);
+    TRY(create_folders_durably(folder));
+    TRY(write_outputs(folder, exported.files, exported.never, export_options_.existing()));
+    context.note("Exported checkpoint " + answer.data.state.ref.to_string() + " of " + id.value + ".");
+    if (context.json()) context.print(exported_json(answer.data, folder, exported.files));
+    else
+      for (const OutputFile& file : exported.files) context.print((folder / file.name).string());
+    return ExitCode::kOk;
+  }
+
   Result<ExitCode> remove(const Context& context, client::ApiClient& api, const OperationId& id) const {
     if (!force_) {
       TRY_ASSIGN(const bool confirmed, confirm(context, api, id));
@@ -166,6 +220,7 @@ class CheckpointsCommand final : public Command {
 
   CLI::App* show_ = nullptr;
   CLI::App* delete_ = nullptr;
+  CLI::App* export_ = nullptr;
   CLI::App* list_ = nullptr;
   CLI::App* stats_ = nullptr;
   CLI::App* cleanup_ = nullptr;
@@ -173,12 +228,13 @@ class CheckpointsCommand final : public Command {
   std::optional<std::int64_t> older_than_days_;
   std::int64_t max_age_days_ = 30;
   bool force_ = false;
+  ExportOptions export_options_;
 };
 
 }  // namespace
 
 CommandRow checkpoints_command() {
-  return {"checkpoints", "Show, list, delete or clean up checkpoints",
+  return {"checkpoints", "Show, list, export, delete or clean up checkpoints",
           "Examples:\n"
           "  ktrdr checkpoints show op_training_20261123_140833_1a2b3c4d\n"
           "  ktrdr checkpoints list\n"

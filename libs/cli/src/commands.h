@@ -13,6 +13,7 @@ CommandRow cancel_command();
 CommandRow resume_command();
 CommandRow retry_command();
 CommandRow checkpoints_command();
+CommandRow model_command();
 CommandRow workers_command();
 CommandRow version_command();
 
