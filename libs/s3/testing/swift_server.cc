@@ -99,9 +99,7 @@ void SwiftServer::start() {
   const auto deadline = std::chrono::steady_clock::now() + kLongestStart;
   while (!std::filesystem::exists(folder_ / "url")) {
     if (waitpid(server_, nullptr, WNOHANG) == server_)
-      give_up(
-          "the server ended; install swift-proxy, swift-account, swift-container, swift-object. It said: " +
-          log());
+      give_up("the server ended; install python3-swift. It said: " + log());
     if (std::chrono::steady_clock::now() > deadline) give_up("the server does not start: " + log());
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
