@@ -74,7 +74,7 @@ Result<void> add_moments(const TensorView& parameter, const SafetensorsFile& opt
     if (tensor == nullptr) return not_adam("'" + name + "' is missing");
     if (tensor->dtype != parameter.dtype || tensor->shape != parameter.shape)
       return not_adam("'" + name + "' has another dtype or shape than its parameter");
-    state.emplace_back(text(moment), PythonValue{*tensor});
+    state.push_back({text(moment), PythonValue{*tensor}});
   }
   return {};
 }
@@ -112,7 +112,7 @@ std::vector<std::string> state_dict_order(const SafetensorsFile& model) {
 PythonValue model_state_dict(const SafetensorsFile& model) {
   PythonDict dict{PythonDict::Kind::kOrderedDict, {}};
   for (const std::string& name : state_dict_order(model))
-    dict.items.emplace_back(text(name), PythonValue{*model.find(name)});
+    dict.items.push_back({text(name), PythonValue{*model.find(name)}});
   return {std::move(dict)};
 }
 
@@ -129,7 +129,7 @@ Result<AdamStateDict> AdamStateDict::of(const SafetensorsFile& model, const Safe
   for (std::size_t i = 0; step > 0 && i < parameters.size(); ++i) {
     PythonDict entry{PythonDict::Kind::kDict, {{text(kStep), {step_tensor}}}};
     TRY(add_moments(*parameters[i], optimizer, entry.items));
-    state.items.emplace_back(whole(i), PythonValue{std::move(entry)});
+    state.items.push_back({whole(i), PythonValue{std::move(entry)}});
   }
   PythonDict dict;
   dict.items = {{text("state"), {std::move(state)}},

@@ -27,6 +27,7 @@
 namespace ktrdr::checkpoints {
 
 struct PythonValue;
+struct PythonItem;
 
 struct PythonNone {};
 struct PythonTuple {
@@ -40,7 +41,7 @@ struct PythonList {
 struct PythonDict {
   enum class Kind { kDict, kOrderedDict };  // OrderedDict is what state_dict() of a module returns
   Kind kind = Kind::kDict;
-  std::vector<std::pair<PythonValue, PythonValue>> items;
+  std::vector<PythonItem> items;
 };
 
 // What a .pt file can hold. A tensor's bytes are borrowed and must not change until the file is written.
@@ -48,6 +49,10 @@ struct PythonValue {
   std::variant<PythonNone, bool, std::int64_t, double, std::string, TensorView, PythonTuple, PythonList,
                PythonDict>
       value;
+};
+
+struct PythonItem {
+  PythonValue key, value;
 };
 
 // The bytes of one .pt file; owns everything but the tensors' bytes.
