@@ -34,6 +34,12 @@ const Reference& undisturbed() {
   return reference;
 }
 
+// Before any test, whichever is chosen: no disturbed run may wait for it.
+class ReferenceFirst final : public ::testing::Environment {
+  void SetUp() override { undisturbed(); }
+};
+const auto* const kReferenceFirst = ::testing::AddGlobalTestEnvironment(new ReferenceFirst);
+
 // Random, but the same at every run of the test: the seed is printed when something fails.
 std::int64_t random_step(std::mt19937& random, double from = 0.05, double to = 0.9) {
   std::uniform_real_distribution<double> share(from, to);
