@@ -35,7 +35,8 @@ OperationsService::OperationsService(Clock& clock, storage::OperationsRepository
       workers_(workers),
       gateway_(gateway),
       dispatcher_(dispatcher),
-      dispatches_(dispatches) {}
+      dispatches_(dispatches),
+      waiters_(clock) {}
 
 Result<api::Operation> OperationsService::get(const OperationId& id) {
   TRY_ASSIGN(api::Operation operation, operations_.get(id));
@@ -184,76 +185,23 @@ void OperationsService::tell_worker_to_cancel(const api::Operation& operation) {
 void OperationsService::when_finished(const api::Operation& operation, Duration timeout, Then then) {
   // Waits first and looks then, so that an end in between is not missed.
   const OperationId id{operation.operation_id};
-  waiters_.lock()->emplace(id, Waiter{operation.attempt, clock_.monotonic() + timeout, std::move(then)});
-  answer_if_ended(id, operations_.get(id));
+  waiters_.add(id, operation.attempt, timeout, std::move(then));
+  waiters_.tell(id, get(id));
 }
 
 void OperationsService::answer_waiters() {
-  std::vector<OperationId> ids;
-  {
-    auto waiters = waiters_.lock();
-    for (auto it = waiters->begin(); it != waiters->end(); it = waiters->upper_bound(it->first))
-      ids.push_back(it->first);
-  }
   std::optional<Error> trouble;  // one question that a store could not answer is enough for this time
-  for (const OperationId& id : ids) {
-    const Result<api::Operation> now = trouble ? Result<api::Operation>(*trouble) : operations_.get(id);
+  for (const OperationId& id : waiters_.awaited()) {
+    const Result<api::Operation> now = trouble ? Result<api::Operation>(*trouble) : get(id);
     if (!now.ok() && is_store_trouble(now.error())) trouble = now.error();
-    if (!answer_if_ended(id, now)) answer_overdue(id, now);
+    waiters_.tell(id, now);
   }
-}
-
-bool OperationsService::answer_if_ended(const OperationId& id, const Result<api::Operation>& now) {
-  if (!now.ok()) return false;
-  if (is_finished(now->status)) {
-    finished(*now);
-    return true;
-  }
-  // Resumed meanwhile, perhaps at another server: the attempt that was waited for stopped as it was asked to.
-  std::vector<Then> superseded;
-  {
-    auto waiters = waiters_.lock();
-    for (auto [it, end] = waiters->equal_range(id); it != end;) {
-      if (it->second.attempt >= now->attempt) {
-        ++it;
-        continue;
-      }
-      superseded.push_back(std::move(it->second.then));
-      it = waiters->erase(it);
-    }
-  }
-  api::Operation ended = *now;
-  ended.status = api::OperationStatus::kCancelled;
-  for (const Then& then : superseded) then(ended);
-  return false;
-}
-
-void OperationsService::answer_overdue(const OperationId& id, const Result<api::Operation>& now) {
-  std::vector<Then> late;
-  {
-    auto waiters = waiters_.lock();
-    for (auto [it, end] = waiters->equal_range(id); it != end;) {
-      if (clock_.monotonic() < it->second.deadline) {
-        ++it;
-        continue;
-      }
-      late.push_back(std::move(it->second.then));
-      it = waiters->erase(it);
-    }
-  }
-  for (const Then& then : late) then(now);
 }
 
 void OperationsService::finished(const api::Operation& operation) {
-  cache_.forget({operation.operation_id});
-  std::vector<Then> thens;
-  {
-    auto waiters = waiters_.lock();
-    const auto [begin, end] = waiters->equal_range({operation.operation_id});
-    for (auto it = begin; it != end; ++it) thens.push_back(std::move(it->second.then));
-    waiters->erase(begin, end);
-  }
-  for (const Then& then : thens) then(operation);
+  const OperationId id{operation.operation_id};
+  cache_.forget(id);
+  waiters_.tell(id, operation);
 }
 
 Result<api::TrainingJob> OperationsService::job(const OperationId& id) { return operations_.job(id); }

@@ -221,6 +221,22 @@ TEST(OperationsService, AWaiterForAnAttemptIsNotAnsweredByTheNextOne) {
   EXPECT_THAT(answers, ElementsAre(OperationStatus::kCancelled));
 }
 
+TEST(OperationsService, AWaiterForAnAttemptIsNotAnsweredByTheEndOfTheNextOne) {
+  TestBench bench;
+  bench.claim();
+  bench.commit(1, 0, std::nullopt);
+  const auto requested = bench.service.cancel(bench.id, "enough", {});
+  std::vector<OperationStatus> answers;
+  bench.service.when_finished(*requested, 10s,
+                              [&](const auto& operation) { answers.push_back(operation->status); });
+  ASSERT_THAT(bench.store->stopped(bench.id, {.attempt = 1, .worker_id = "worker-1"}), IsOk());
+  ASSERT_THAT(bench.store->try_resume(bench.id, false, {}, std::nullopt), IsOk());
+  bench.claim(2);
+  ASSERT_THAT(bench.store->complete(bench.id, {.attempt = 2, .worker_id = "worker-1"}), IsOk());
+  bench.service.answer_waiters();
+  EXPECT_THAT(answers, ElementsAre(OperationStatus::kCancelled));
+}
+
 TEST(OperationsService, ARepeatedResumeOfAnAttemptThatAVerdictEndedTellsTheVerdict) {
   TestBench bench;
   bench.connect_worker();

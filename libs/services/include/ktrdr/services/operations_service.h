@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <set>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "ktrdr/core/synchronized.h"
 #include "ktrdr/services/dispatcher.h"
 #include "ktrdr/services/executor.h"
+#include "ktrdr/services/finish_waiters.h"
 #include "ktrdr/services/operations_cache.h"
 #include "ktrdr/services/worker_gateway.h"
 #include "ktrdr/services/worker_registry.h"
@@ -66,7 +66,7 @@ class OperationsService {
 
   // Calls `then` once, from any thread: with the operation as soon as this attempt of it has ended, or as it
   // is after `timeout`.
-  using Then = std::function<void(Result<api::Operation>)>;
+  using Then = FinishWaiters::Then;
   void when_finished(const api::Operation& operation, Duration timeout, Then then);
   void answer_waiters();  // called by a loop: the ones whose time is up or whose operation ended elsewhere
 
@@ -92,19 +92,10 @@ class OperationsService {
   Result<void> end_orphan(const storage::Pulse& silent, const std::string& message);
 
  private:
-  struct Waiter {
-    Attempt attempt = 0;  // a later one means that this one has ended
-    Duration deadline{0};
-    Then then;
-  };
-  using Waiters = std::multimap<OperationId, Waiter>;
-
   void answer_repeat(const storage::Resumed& resumed, const ThenResumed& then);
   api::ResumeOperationData resume_answer(const storage::Resumed& resumed);
   void tell_worker_to_cancel(const api::Operation& operation);
   void finished(const api::Operation& operation);
-  bool answer_if_ended(const OperationId& id, const Result<api::Operation>& now);
-  void answer_overdue(const OperationId& id, const Result<api::Operation>& now);
   Result<api::Operation> fail_unclaimed(const OperationId& id, const std::string& message,
                                         const storage::Precondition& precondition);
 
@@ -116,7 +107,7 @@ class OperationsService {
   Dispatcher& dispatcher_;
   Executor& dispatches_;
   OperationsCache cache_;
-  Synchronized<Waiters> waiters_;
+  FinishWaiters waiters_;
   std::atomic<bool> store_trouble_ = false;
   Synchronized<std::multiset<Duration>> heartbeats_in_store_;  // since when
 };
