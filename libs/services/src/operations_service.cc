@@ -78,29 +78,29 @@ void OperationsService::resume(const OperationId& id, const api::ResumeOperation
                                const std::optional<storage::IdempotencyKey>& key, ThenResumed then) {
   const auto resumed = try_resume(id, request.allow_changes, precondition, key);
   if (!resumed.ok()) return then(resumed.error());
-  if (resumed->replayed) return answer_repeat(*resumed, then);
+  if (resumed->replayed) return then(repeated_answer(*resumed));
   const storage::Waiting waiting{id, resumed->operation.attempt, /*is_resume=*/true};
   const bool somebody_is_free = !workers_.available().empty();
   const bool posted = somebody_is_free && dispatches_.post([this, waiting, then, resumed = *resumed] {
     const auto dispatched = dispatcher_.dispatch(waiting);
-    then(dispatched.ok() ? Result(resume_answer(resumed)) : dispatched.error());
+    then(dispatched.ok() ? Result(resume_answer(resumed, operations_.get(waiting.id))) : dispatched.error());
   });
-  if (!posted) then(resume_answer(*resumed));  // the dispatch loop goes on with it
+  if (!posted) then(resume_answer(*resumed, resumed->operation));  // the dispatch loop goes on with it
 }
 
 // What the first answer was, or would be now. When a worker's verdict ended the attempt before anybody had
 // claimed it, the verdict is the answer; its code was not kept, its sentence was.
-void OperationsService::answer_repeat(const storage::Resumed& resumed, const ThenResumed& then) {
+Result<api::ResumeOperationData> OperationsService::repeated_answer(const storage::Resumed& resumed) {
   const auto now = operations_.get({resumed.operation.operation_id});
   const bool ended_by_verdict = now.ok() && now->attempt == resumed.operation.attempt && !now->worker_id &&
                                 now->status == api::OperationStatus::kFailed;
-  if (!ended_by_verdict) return then(resume_answer(resumed));
-  then(Error(ErrorCode::kCheckpointCorrupted, now->error_message.value_or("The attempt was given up.")));
+  if (!ended_by_verdict) return resume_answer(resumed, now);
+  return Error(ErrorCode::kCheckpointCorrupted, now->error_message.value_or("The attempt was given up."));
 }
 
 // The row has moved on when a worker has claimed it meanwhile: its version is what an If-Match must name.
-api::ResumeOperationData OperationsService::resume_answer(const storage::Resumed& resumed) {
-  auto now = operations_.get({resumed.operation.operation_id});
+api::ResumeOperationData OperationsService::resume_answer(const storage::Resumed& resumed,
+                                                          const Result<api::Operation>& now) {
   const bool still_runs =
       now.ok() && now->attempt == resumed.operation.attempt && now->status == api::OperationStatus::kRunning;
   const api::Operation& operation = still_runs ? *now : resumed.operation;

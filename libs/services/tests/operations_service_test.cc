@@ -255,6 +255,24 @@ TEST(OperationsService, ARepeatedResumeOfAnAttemptThatAVerdictEndedTellsTheVerdi
   EXPECT_EQ(answers[0].error().message, answers[1].error().message);
 }
 
+TEST(OperationsService, ARepeatedResumeShowsWhereTheAttemptIsNow) {
+  TestBench bench;
+  bench.run_until_failed();
+  const storage::IdempotencyKey key{"key-1", "hash-1"};
+  std::vector<Result<api::ResumeOperationData>> answers;
+  const auto resume = [&] {
+    bench.service.resume(bench.id, {}, {}, key, [&](auto answer) { answers.push_back(std::move(answer)); });
+  };
+  resume();
+  bench.claim(2);
+  resume();
+  ASSERT_EQ(answers.size(), 2u);
+  EXPECT_EQ(answers[0]->phase, api::Phase::kQueued);
+  EXPECT_EQ(answers[1]->phase, api::Phase::kRestoring);
+  EXPECT_EQ(answers[1]->attempt, 2);
+  EXPECT_EQ(answers[1]->version, bench.store->get(bench.id)->version) << "what an If-Match must name";
+}
+
 // Another server's worker took the attempt while ours found nothing to start from.
 TEST(OperationsService, AVerdictOnAnAttemptThatSomebodyElseTookIsNoRefusal) {
   TestBench bench;

@@ -92,8 +92,8 @@ class OperationsService {
   Result<void> end_orphan(const storage::Pulse& silent, const std::string& message);
 
  private:
-  void answer_repeat(const storage::Resumed& resumed, const ThenResumed& then);
-  api::ResumeOperationData resume_answer(const storage::Resumed& resumed);
+  Result<api::ResumeOperationData> repeated_answer(const storage::Resumed& resumed);
+  api::ResumeOperationData resume_answer(const storage::Resumed& resumed, const Result<api::Operation>& now);
   void tell_worker_to_cancel(const api::Operation& operation);
   void finished(const api::Operation& operation);
   Result<api::Operation> fail_unclaimed(const OperationId& id, const std::string& message,
