@@ -36,7 +36,8 @@ OperationsService::OperationsService(Clock& clock, storage::OperationsRepository
       gateway_(gateway),
       dispatcher_(dispatcher),
       dispatches_(dispatches),
-      waiters_(clock) {}
+      waiters_(clock),
+      heartbeats_in_store_(clock) {}
 
 Result<api::Operation> OperationsService::get(const OperationId& id) {
   TRY_ASSIGN(api::Operation operation, operations_.get(id));
@@ -218,13 +219,10 @@ Result<api::ClaimAnswer> OperationsService::claim(const OperationId& id, const a
 Result<api::HeartbeatAnswer> OperationsService::heartbeat(const OperationId& id,
                                                           const api::HeartbeatRequest& request) {
   TRY(WorkerId::parse(request.worker_id));
-  const Duration since = clock_.monotonic();
-  heartbeats_in_store_.lock()->insert(since);
-  const auto outcome = operations_.heartbeat(id, request);
-  {
-    auto in_store = heartbeats_in_store_.lock();
-    in_store->erase(in_store->find(since));
-  }
+  const auto outcome = [&] {
+    const auto call = heartbeats_in_store_.begin();
+    return operations_.heartbeat(id, request);
+  }();
   if (!outcome.ok()) {
     if (is_store_trouble(outcome.error())) store_trouble_ = true;
     return outcome.error();
@@ -287,9 +285,8 @@ Result<api::AppliedAnswer> OperationsService::stopped(const OperationId& id,
 }
 
 bool OperationsService::take_store_trouble(Duration too_long) {
-  auto in_store = heartbeats_in_store_.lock();
-  const bool is_stuck = !in_store->empty() && clock_.monotonic() - *in_store->begin() >= too_long;
-  return store_trouble_.exchange(false) || is_stuck;
+  const bool was_refused = store_trouble_.exchange(false);
+  return was_refused || heartbeats_in_store_.has_one_older_than(too_long);
 }
 
 Result<void> OperationsService::end_orphan(const storage::Pulse& silent, const std::string& message) {

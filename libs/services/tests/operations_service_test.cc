@@ -20,9 +20,23 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using namespace std::chrono_literals;
 
+// The store looks at it in the middle of a write: whatever happens `meanwhile` happens then.
+struct StoreClock final : Clock {
+  explicit StoreClock(const Clock& now) : clock(now) {}
+  std::int64_t wall_ms() const override {
+    if (meanwhile) meanwhile();
+    return clock.wall_ms();
+  }
+  Duration monotonic() const override { return clock.monotonic(); }
+
+  const Clock& clock;
+  std::function<void()> meanwhile;
+};
+
 struct TestBench {
   ManualClock clock;
-  std::unique_ptr<storage::OperationsRepository> store = storage::make_memory_repository(clock);
+  StoreClock store_clock{clock};
+  std::unique_ptr<storage::OperationsRepository> store = storage::make_memory_repository(store_clock);
   checkpoints::testing::MemoryCheckpointStore checkpoint_store;
   WorkerRegistry workers{clock, 2s};
   testing::FakeWorkerGateway gateway;
@@ -145,6 +159,27 @@ TEST(OperationsService, AHeartbeatThatTheStoreCanNotTakeIsNoSilence) {
   EXPECT_THAT(bench.service.heartbeat(bench.id, {.attempt = 7, .worker_id = "worker-1"}),
               FailsWith(ErrorCode::kStale));
   EXPECT_FALSE(bench.service.take_store_trouble(1s)) << "a refusal is an answer of a healthy store";
+}
+
+TEST(OperationsService, AHeartbeatThatIsStuckInTheStoreIsNoSilence) {
+  TestBench bench;
+  bench.claim();
+  std::vector<bool> trouble;
+  bench.store_clock.meanwhile = [&] {
+    bench.clock.advance(600ms);
+    trouble.push_back(bench.service.take_store_trouble(1s));
+  };
+  const api::HeartbeatRequest beat{.attempt = 1, .worker_id = "worker-1"};
+  ASSERT_THAT(bench.service.heartbeat(bench.id, beat), IsOk());
+  ASSERT_EQ(trouble.size(), 1u) << "the store looks at the clock once a heartbeat";
+  EXPECT_FALSE(trouble[0]) << "600 ms are not too long";
+  bench.store_clock.meanwhile = [&] {
+    bench.clock.advance(1s);
+    trouble.push_back(bench.service.take_store_trouble(1s));
+  };
+  ASSERT_THAT(bench.service.heartbeat(bench.id, beat), IsOk());
+  EXPECT_TRUE(trouble.back());
+  EXPECT_FALSE(bench.service.take_store_trouble(1s)) << "the store took it after all";
 }
 
 TEST(OperationsService, ARefusedResumeAsksNoWorker) {

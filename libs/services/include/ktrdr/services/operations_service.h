@@ -5,14 +5,13 @@
 
 #include <atomic>
 #include <functional>
-#include <set>
 #include <vector>
 
 #include "ktrdr/api/operation.h"
 #include "ktrdr/api/worker.h"
 #include "ktrdr/checkpoints/checkpoint_store.h"
 #include "ktrdr/core/clock.h"
-#include "ktrdr/core/synchronized.h"
+#include "ktrdr/services/calls_in_flight.h"
 #include "ktrdr/services/dispatcher.h"
 #include "ktrdr/services/executor.h"
 #include "ktrdr/services/finish_waiters.h"
@@ -109,7 +108,7 @@ class OperationsService {
   OperationsCache cache_;
   FinishWaiters waiters_;
   std::atomic<bool> store_trouble_ = false;
-  Synchronized<std::multiset<Duration>> heartbeats_in_store_;  // since when
+  CallsInFlight heartbeats_in_store_;
 };
 
 }  // namespace ktrdr::services
