@@ -165,7 +165,9 @@ TEST(Usage, VersionNeedsNoServer) {
 
 TEST(Usage, ErrorsCannotSteerTheTerminal) {
   TestBench bench;
-  bench.server.answer("GET /api/v1/workers", {400, R"({"success":false,"detail":"a\u001b[31mb\nc"})"});
+  bench.server.answer(
+      "GET /api/v1/workers",
+      {400, R"({"success":false,"detail":"a\u001b[31mb\nc","error":{"code":"INVALID_ARGUMENT"}})"});
   EXPECT_EQ(bench.run({"workers"}), 2);
   EXPECT_EQ(bench.err.str(), "Error: a?[31mb c\n");
 }

@@ -15,25 +15,22 @@ std::optional<ErrorCode> parse_error_code(std::string_view text) {
   return std::nullopt;
 }
 
+// Without one of our codes it is the answer of a proxy, or of another program at that address, and decides
+// nothing: a 404 of whoever got the port of a stopped server must not end a training.
 ErrorCode code_of_status(int status) {
   switch (status) {
-    case 400:
-    case 405:
-    case 415:
-    case 422: return ErrorCode::kInvalidArgument;
     case 401: return ErrorCode::kUnauthorized;
     case 403: return ErrorCode::kForbidden;
-    case 404: return ErrorCode::kNotFound;
-    case 409: return ErrorCode::kConflict;
-    case 412: return ErrorCode::kPreconditionFailed;
     case 413: return ErrorCode::kTooLarge;
-    case 408:
-    case 429:
-    case 502:
-    case 503:
-    case 504: return ErrorCode::kUnavailable;
-    default: return ErrorCode::kInternal;
+    case 500: return ErrorCode::kInternal;
+    default: return ErrorCode::kUnavailable;
   }
+}
+
+std::string sentence_of(const Peer& peer, int status, ErrorCode code) {
+  const std::string what_to_do = code == ErrorCode::kUnavailable ? " " + peer.when_unreachable : "";
+  return "The " + peer.name + " at " + peer.url + " answered with HTTP status " + std::to_string(status) +
+         " and no reason." + what_to_do;
 }
 
 }  // namespace
@@ -46,8 +43,7 @@ Error error_of(const Peer& peer, const HttpAnswer& answer) {
     if (!body->detail.empty()) return {code, body->detail};
     if (!body->error.message.empty()) return {code, body->error.message};
   }
-  return {by_status, "The " + peer.name + " at " + peer.url + " answered with HTTP status " +
-                         std::to_string(answer.status) + " and no reason."};
+  return {by_status, sentence_of(peer, answer.status, by_status)};
 }
 
 Error cannot_reach(const Peer& peer, Error reason) {

@@ -1,5 +1,5 @@
 // What both clients do with an answer: a body of the right shape is a value, an error body is the Error that
-// the peer returned, everything else is judged by its status.
+// the peer returned, everything else is as good as no answer.
 #pragma once
 
 #include <string>

@@ -172,7 +172,7 @@ ScriptedAnswer ScriptedServer::next_answer(const SeenRequest& request) {
   if (found == script->answers.end()) found = script->answers.find(exact.substr(0, exact.find('?')));
   if (found == script->answers.end()) {
     return {404,
-            R"({"success":false,"detail":"Nothing is scripted for this.","error":{"code":"NOT_FOUND"}})"};
+            R"({"success":false,"detail":"Nothing is scripted for this.","error":{"code":"NO_SUCH_ROUTE"}})"};
   }
   ScriptedAnswer answer = found->second.front();
   if (found->second.size() > 1) found->second.pop_front();

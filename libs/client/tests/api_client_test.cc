@@ -53,14 +53,12 @@ TEST_F(ApiClientTest, EveryErrorCodeComesBackAsItself) {
   }
 }
 
-TEST_F(ApiClientTest, AnUnknownBodyIsJudgedByItsStatus) {
+TEST_F(ApiClientTest, ABodyThatIsNotOursDecidesNothing) {
   const std::pair<int, ErrorCode> table[] = {
-      {400, ErrorCode::kInvalidArgument}, {401, ErrorCode::kUnauthorized},
-      {403, ErrorCode::kForbidden},       {404, ErrorCode::kNotFound},
-      {409, ErrorCode::kConflict},        {412, ErrorCode::kPreconditionFailed},
-      {413, ErrorCode::kTooLarge},        {422, ErrorCode::kInvalidArgument},
-      {503, ErrorCode::kUnavailable},     {500, ErrorCode::kInternal},
-      {302, ErrorCode::kInternal}};
+      {302, ErrorCode::kUnavailable}, {400, ErrorCode::kUnavailable}, {401, ErrorCode::kUnauthorized},
+      {403, ErrorCode::kForbidden},   {404, ErrorCode::kUnavailable}, {405, ErrorCode::kUnavailable},
+      {409, ErrorCode::kUnavailable}, {413, ErrorCode::kTooLarge},    {500, ErrorCode::kInternal},
+      {501, ErrorCode::kUnavailable}, {503, ErrorCode::kUnavailable}};
   for (const auto& [status, code] : table) {
     ScriptedServer server;
     server.answer("GET /api/v1/operations/op_1", {status, "<html>"});
@@ -68,11 +66,16 @@ TEST_F(ApiClientTest, AnUnknownBodyIsJudgedByItsStatus) {
   }
 }
 
-TEST_F(ApiClientTest, AnErrorWithOnlyADetailKeepsIt) {
-  server_.answer("GET /api/v1/operations/op_1", {404, R"({"detail":"Operation not found"})"});
-  const auto answer = client_.operation(kId);
-  EXPECT_THAT(answer, FailsWith(ErrorCode::kNotFound));
-  EXPECT_THAT(answer, SaysError("Operation not found"));
+TEST_F(ApiClientTest, AnErrorWithoutOneOfOurCodesKeepsItsSentenceOnly) {
+  for (const char* body :
+       {R"({"detail":"Not Found"})", R"({"detail":"Not Found","error":{"code":"not_found"}})",
+        R"({"detail":"Not Found","error":{"code":"NO_SUCH_ROUTE"}})"}) {
+    ScriptedServer other;
+    other.answer("GET /api/v1/operations/op_1", {404, body});
+    const auto answer = ApiClient({other.url(), ""}).operation(kId);
+    EXPECT_THAT(answer, FailsWith(ErrorCode::kUnavailable)) << body;
+    EXPECT_THAT(answer, SaysError("Not Found"));
+  }
 }
 
 TEST_F(ApiClientTest, AnAnswerOfAnotherProgramIsSaidToBeOne) {

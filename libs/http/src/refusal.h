@@ -34,7 +34,8 @@ inline constexpr Refusal kHostNotAllowed{
     "This server does not answer to that Host: use its address, or allow the name when starting it."};
 inline constexpr Refusal kOriginNotAllowed{403, "FORBIDDEN",
                                            "Web pages of other origins may not use this server."};
-inline constexpr Refusal kNoSuchRoute{404, "NOT_FOUND", "There is nothing at this path."};
+// Not NOT_FOUND: that an operation is not there is only said by who would know it.
+inline constexpr Refusal kNoSuchRoute{404, "NO_SUCH_ROUTE", "There is nothing at this path."};
 inline constexpr Refusal kMethodNotAllowed{405, "METHOD_NOT_ALLOWED",
                                            "This path does not have this method: see the Allow header."};
 inline constexpr Refusal kTooSlow{408, "REQUEST_TIMEOUT",

@@ -62,8 +62,8 @@ TEST(Server, AddsItsHeadersAndLetsTheHandlerReplaceThem) {
 
 TEST(Server, UnknownPathsAre404AndWrongMethods405WithAllow) {
   TestServer server;
-  EXPECT_THAT(server.ask("GET /nothing HTTP/1.1"), IsRefusal(404, "NOT_FOUND"));
-  EXPECT_THAT(server.ask("GET /items/ HTTP/1.1"), IsRefusal(404, "NOT_FOUND"));
+  EXPECT_THAT(server.ask("GET /nothing HTTP/1.1"), IsRefusal(404, "NO_SUCH_ROUTE"));
+  EXPECT_THAT(server.ask("GET /items/ HTTP/1.1"), IsRefusal(404, "NO_SUCH_ROUTE"));
   for (const std::string method : {"POST", "OPTIONS", "TRACE", "PROPFIND", "get"}) {
     const RawResponse response = server.ask(method + " /items/7 HTTP/1.1");
     EXPECT_THAT(response, IsRefusal(405, "METHOD_NOT_ALLOWED")) << method;

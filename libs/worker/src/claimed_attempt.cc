@@ -72,7 +72,8 @@ bool ClaimedAttempt::heartbeat() {
     if (answer->cancel) stop_.request(StopRequest::kCancel);
     return true;
   }
-  // An operation that nobody knows any more (a server without a store was restarted) is nobody's work.
+  // An operation that its only server does not know any more is nobody's work: that server keeps nothing
+  // (`memory:`) and was restarted.
   if (answer.error().code == ErrorCode::kStale || answer.error().code == ErrorCode::kNotFound) {
     stop_.request(StopRequest::kAbandon);
     checkpoints_.abandon();

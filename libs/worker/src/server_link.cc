@@ -22,7 +22,11 @@ ServerLink::ServerLink(client::AddressOptions options, client::Environment envir
 template <class Ask>
 auto ServerLink::once(Ask ask) {
   auto answer = ask(*current());
-  if (!answer.ok() && is_about_the_way(answer.error())) forget();
+  if (answer.ok()) return answer;
+  // Of several servers one may be of another store, and says nothing about ours.
+  const bool is_a_stranger = answer.error().code == ErrorCode::kNotFound && !peers_.empty();
+  if (is_a_stranger) answer = Error(ErrorCode::kUnavailable, answer.error().message);
+  if (is_about_the_way(answer.error())) forget();
   return answer;
 }
 

@@ -106,6 +106,16 @@ TEST(CheckpointWriter, RepeatsACommitWhoseAnswerWasLost) {
   EXPECT_EQ(api::to_json(commits.front()), api::to_json(commits.back())) << "the same request, word for word";
 }
 
+// Whoever got the port of a server that is down.
+TEST(CheckpointWriter, RepeatsACommitThatAnotherProgramRefused) {
+  Bench bench;
+  bench.answer({404, "<html>Not Found</html>"});
+  bench.answer({405, R"({"detail":"Method Not Allowed"})"});
+  bench.answer({200, kCommitted});
+  ASSERT_THAT(bench.writer.save_now(snapshot(1), CheckpointType::kPeriodic), IsOk());
+  EXPECT_EQ(bench.commits().size(), 3u);
+}
+
 // The commit of 1-0 was sent and perhaps applied, so 1-0 stays; of the later ones only the newest is kept,
 // and it is committed on top of 1-0 once that is known to count.
 TEST(CheckpointWriter, KeepsOnlyTheNewestWhileTheServerIsAway) {

@@ -1,5 +1,6 @@
 // The worker's way to its server, which may move (another port after a restart) or be away for any time. With
-// several servers on one store any of them will do: when one is away, the next is asked.
+// several servers on one store any of them will do: when one is away, the next is asked. One that does not
+// know the operation is then of another store: that counts as being away too.
 // Safe to call from any thread.
 #pragma once
 
