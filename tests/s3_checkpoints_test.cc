@@ -49,6 +49,24 @@ TEST(S3Checkpoints, AKilledTrainingIsResumedFromTheBucket) {
       << "nothing was kept in the folder";
 }
 
+TEST(S3Checkpoints, ACheckpointIsExportedFromTheBucket) {
+  TestSystem system(with_bucket(SwiftServer::shared().place(s3::testing::fresh_prefix())));
+  const OperationId id = system.start_training(wish());
+  system.wait_for_step(id, 20);
+  ASSERT_TRUE(system.api().cancel(id, {.reason = "enough"}).ok());
+  system.wait_for_status(id, OperationStatus::kCancelled);
+  const auto output = system.folder() / "exported";
+  const auto exported =
+      system.ktrdr({"checkpoints", "export", id.value, "--format", "safetensors", "--output", output});
+  ASSERT_EQ(exported.exit_code, 0) << exported.err;
+  EXPECT_TRUE(std::filesystem::exists(output / "model.safetensors"));
+  ::setenv("AWS_SECRET_ACCESS_KEY", "wrong", 1);
+  const auto refused = system.ktrdr(
+      {"checkpoints", "export", id.value, "--format", "safetensors", "--output", output, "--force"});
+  EXPECT_EQ(refused.exit_code, 6) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("AWS_"));
+}
+
 TEST(S3Checkpoints, ATrainingGoesOnWhileTheBucketIsAway) {
   TestSystem system(with_bucket(SwiftServer::shared().place(s3::testing::fresh_prefix())));
   const OperationId id = system.start_training(wish());

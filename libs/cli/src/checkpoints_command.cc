@@ -2,7 +2,7 @@
 
 #include "commands.h"
 #include "json_document.h"
-#include "ktrdr/checkpoints/file_checkpoint_store.h"
+#include "ktrdr/checkpoints/open_checkpoint_store.h"
 #include "ktrdr/core/durable_file.h"
 #include "ktrdr/core/ids.h"
 #include "model_files.h"
@@ -58,21 +58,35 @@ std::string stats_text(const api::CheckpointStatsResponse& stats, std::int64_t n
        {"oldest", stats.oldest_checkpoint ? age_text(*stats.oldest_checkpoint, now_wall_ms) : ""}});
 }
 
-// The server's answer names the folder; the store verifies every byte before one is written.
-Result<checkpoints::VerifiedCheckpoint> verified_checkpoint(const api::CheckpointData& data) {
-  const std::filesystem::path folder = data.artifacts_path;
+// The place of all checkpoints, when the server names the path of this one: ".../op_1/1-3".
+std::string place_of(const std::string& checkpoint_path) {
+  const std::size_t operation_end = checkpoint_path.rfind('/');
+  const std::size_t place_end =
+      operation_end == std::string::npos ? operation_end : checkpoint_path.rfind('/', operation_end - 1);
+  return place_end == std::string::npos ? "" : checkpoint_path.substr(0, place_end);
+}
+
+Result<void> check_folder(const std::string& place, const api::CheckpointData& data) {
+  const auto folder = std::filesystem::path(place) / data.operation_id / data.state.ref.to_string();
   std::error_code ignored;
-  if (!std::filesystem::is_directory(folder, ignored)) {
-    return Error(ErrorCode::kUnsupported, "The checkpoint lies in " + data.artifacts_path +
-                                              ", which is no folder of this machine; run this command on the "
-                                              "server's machine, or where that folder is mounted.");
-  }
-  const std::filesystem::path root = folder.parent_path().parent_path();
-  TRY_ASSIGN(const auto store, checkpoints::FileCheckpointStore::open(root.empty() ? "." : root));
-  TRY_ASSIGN(auto checkpoint, store.load({data.operation_id}, data.state.ref));
+  if (std::filesystem::is_directory(folder, ignored)) return {};
+  return Error(ErrorCode::kUnsupported,
+               "The checkpoint lies in " + data.artifacts_path + ", and " + folder.string() +
+                   " is no folder of this machine; run this command on the server's machine, or say with "
+                   "--checkpoints where the server's folder of checkpoints is mounted.");
+}
+
+// The store verifies every byte before one is written.
+Result<checkpoints::VerifiedCheckpoint> verified_checkpoint(const api::CheckpointData& data,
+                                                            const std::string& place,
+                                                            const client::Environment& environment) {
+  if (!s3::is_s3_url(place)) TRY(check_folder(place, data));
+  TRY_ASSIGN(const auto store, checkpoints::open_checkpoint_store(place, environment));
+  TRY_ASSIGN(auto checkpoint, store->load({data.operation_id}, data.state.ref));
   if (checkpoint.manifest_digest() == data.state.manifest_digest) return checkpoint;
-  return Error(ErrorCode::kCheckpointCorrupted,
-               "The checkpoint in " + data.artifacts_path + " is another one than the server has recorded.");
+  return Error(ErrorCode::kCheckpointCorrupted, "The checkpoint in " + place +
+                                                    " is another one than the server has recorded for " +
+                                                    data.operation_id + ".");
 }
 
 std::string exported_json(const api::CheckpointData& data, const std::filesystem::path& folder,
@@ -103,6 +117,9 @@ class CheckpointsCommand final : public Command {
         "exported\n\n"
         "In Python: module.load_state_dict(torch.load(\"exported/model.pt\", weights_only=True))");
     add_export_options(*export_, "The folder to write into; it is made when it is missing", export_options_);
+    export_->add_option(
+        "--checkpoints", checkpoints_,
+        "Where checkpoints lie, when not where the server says: a folder, or s3://BUCKET/PREFIX");
     for (CLI::App* command : {show_, delete_, export_})
       command->add_option("ID", id_, "The operation's id")->required();
     list_ = app.add_subcommand("list", "List the current checkpoint of every operation, newest first");
@@ -175,7 +192,10 @@ class CheckpointsCommand final : public Command {
 
   Result<ExitCode> export_files(const Context& context, client::ApiClient& api, const OperationId& id) const {
     TRY_ASSIGN(const auto answer, api.checkpoint(id));
-    TRY_ASSIGN(const auto checkpoint, verified_checkpoint(answer.data));
+    TRY_ASSIGN(const auto checkpoint,
+               verified_checkpoint(answer.data,
+                                   checkpoints_.empty() ? place_of(answer.data.artifacts_path) : checkpoints_,
+                                   context.surroundings().environment));
     TRY_ASSIGN(const ExportedFiles exported, files_of(checkpoint, export_options_.format));
     const std::filesystem::path folder = std::filesystem::absolute(export_options_.output);
     TRY(create_folders_durably(folder));
@@ -229,6 +249,7 @@ class CheckpointsCommand final : public Command {
   std::int64_t max_age_days_ = 30;
   bool force_ = false;
   ExportOptions export_options_;
+  std::string checkpoints_;  // empty: where the server says
 };
 
 }  // namespace

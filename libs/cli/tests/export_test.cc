@@ -228,6 +228,28 @@ TEST_F(Export, ACheckpointElsewhereSaysWhereToRunIt) {
   EXPECT_THAT(bench_.err.str(), HasSubstr("run this command on the server's machine"));
 }
 
+TEST_F(Export, ACheckpointIsFoundWhereItsFolderIsMounted) {
+  store(Training());
+  const std::string digest =
+      checkpoints::FileCheckpointStore::open(root_)->load({"op_1"}, kRef)->manifest_digest();
+  serve_checkpoint("/no/such/folder/op_1/1-3", digest);
+  EXPECT_EQ(export_checkpoint("safetensors", {"--checkpoints", root_}), 0) << bench_.err.str();
+  EXPECT_TRUE(fs::exists(output_ / "model.safetensors"));
+}
+
+TEST_F(Export, LookingWhereThereIsNoCheckpointMakesNoFolder) {
+  serve_checkpoint(checkpoint_.string(), "d1");
+  EXPECT_EQ(export_checkpoint("safetensors", {"--checkpoints", bench_.folder / "wrong"}), 2);
+  EXPECT_FALSE(fs::exists(bench_.folder / "wrong"));
+  EXPECT_THAT(bench_.err.str(), HasSubstr("--checkpoints"));
+}
+
+TEST_F(Export, ABucketNeedsItsKeys) {
+  serve_checkpoint("s3://bucket/prefix/op_1/1-3", "d1");
+  EXPECT_EQ(export_checkpoint("safetensors"), 2);
+  EXPECT_THAT(bench_.err.str(), HasSubstr("AWS_ACCESS_KEY_ID"));
+}
+
 TEST_F(Export, ReplacesNothingUnlessForced) {
   store(Training());
   fs::create_directory(output_);
