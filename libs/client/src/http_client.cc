@@ -1,30 +1,19 @@
 #include "ktrdr/client/http_client.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
-#include <mutex>
 #include <utility>
 
 #include "ktrdr/core/log.h"
-#include "ktrdr/core/synchronized.h"
+#include "ktrdr/curl/easy_pool.h"
 
 namespace ktrdr::client {
 namespace {
 
+using curl::set;
+
 constexpr std::size_t kLargestAnswer = std::size_t{64} << 20;
 constexpr std::size_t kMostIdle = 8;
-constexpr long kConnectTimeoutMs = 2'000;
-
-struct EasyDeleter {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-using Easy = std::unique_ptr<CURL, EasyDeleter>;
-
-struct ListDeleter {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using HeaderList = std::unique_ptr<curl_slist, ListDeleter>;
+constexpr Duration kConnectWithin = std::chrono::seconds(2);
 
 struct Received {
   std::string body;
@@ -42,21 +31,8 @@ std::size_t receive(char* bytes, std::size_t size, std::size_t count, void* targ
   return length;
 }
 
-// libcurl wants variadic calls; every option here is one that this version knows, so a refusal is our bug.
-template <class Value>
-void set(CURL* easy, CURLoption option, Value value) {
-  CHECK(curl_easy_setopt(easy, option, value) == CURLE_OK, "libcurl knows this option");
-}
-
-void append(HeaderList& list, const std::string& line) {
-  curl_slist* longer = curl_slist_append(list.get(), line.c_str());
-  CHECK(longer != nullptr, "there is memory for a header");
-  static_cast<void>(list.release());
-  list.reset(longer);
-}
-
-Result<HeaderList> header_list(const HttpRequest& request) {
-  HeaderList list;
+Result<curl::HeaderList> header_list(const HttpRequest& request) {
+  curl::HeaderList list;
   for (const HttpHeader& header : request.headers) {
     if (!is_header_value(header.value)) {
       return Error(ErrorCode::kInvalidArgument,
@@ -66,16 +42,6 @@ Result<HeaderList> header_list(const HttpRequest& request) {
   }
   if (request.method != "GET") append(list, "Content-Type: application/json");
   return list;
-}
-
-void set_safety(CURL* easy) {
-  set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  set(easy, CURLOPT_PROXY, "");  // "" also turns the environment's proxies off
-  set(easy, CURLOPT_PATH_AS_IS, 1L);
-  set(easy, CURLOPT_NOSIGNAL, 1L);  // no SIGALRM: other threads are busy training
-  set(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
-  set(easy, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);  // a large body is not worth a wait
 }
 
 void set_request(CURL* easy, const HttpRequest& request) {
@@ -96,7 +62,7 @@ Error error_of(CURLcode code, const char* detail, const Received& received) {
   if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
     return {ErrorCode::kInvalidArgument, "This is not a URL that starts with http:// or https://."};
   }
-  return {ErrorCode::kUnavailable, detail[0] != '\0' ? detail : curl_easy_strerror(code)};
+  return {ErrorCode::kUnavailable, curl::reason_of(code, detail)};
 }
 
 void log_outcome(CURL* easy, const HttpRequest& request, const std::string& outcome) {
@@ -110,10 +76,10 @@ void log_outcome(CURL* easy, const HttpRequest& request, const std::string& outc
 }
 
 Result<HttpAnswer> perform(CURL* easy, const HttpRequest& request) {
-  TRY_ASSIGN(const HeaderList headers, header_list(request));
+  TRY_ASSIGN(const curl::HeaderList headers, header_list(request));
   Received received;
   char detail[CURL_ERROR_SIZE] = "";
-  set_safety(easy);
+  curl::set_safety(easy, kConnectWithin);
   set_request(easy, request);
   set(easy, CURLOPT_HTTPHEADER, headers.get());
   set(easy, CURLOPT_WRITEFUNCTION, &receive);
@@ -125,52 +91,18 @@ Result<HttpAnswer> perform(CURL* easy, const HttpRequest& request) {
     log_outcome(easy, request, curl_easy_strerror(code));
     return error_of(code, detail, received);
   }
-  long status = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+  const int status = curl::status_of(easy);
   log_outcome(easy, request, std::to_string(status));
-  return HttpAnswer{static_cast<int>(status), std::move(received.body)};
+  return HttpAnswer{status, std::move(received.body)};
 }
 
 }  // namespace
 
-// A handle keeps its connections, so a handle that comes back is a connection that can be used again.
-class HttpClient::Pool {
- public:
-  Pool() {
-    static std::once_flag once;
-    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  }
-
-  Easy take() {
-    Easy easy = take_idle();
-    if (easy == nullptr) easy.reset(curl_easy_init());
-    CHECK(easy != nullptr, "there is memory for a connection");
-    return easy;
-  }
-
-  void give_back(Easy easy) {
-    curl_easy_reset(easy.get());  // forgets the request, keeps the connections
-    auto idle = idle_.lock();
-    if (idle->size() < kMostIdle) idle->push_back(std::move(easy));
-  }
-
- private:
-  Easy take_idle() {
-    auto idle = idle_.lock();
-    if (idle->empty()) return nullptr;
-    Easy easy = std::move(idle->back());
-    idle->pop_back();
-    return easy;
-  }
-
-  Synchronized<std::vector<Easy>> idle_;
-};
-
-HttpClient::HttpClient() : pool_(std::make_unique<Pool>()) {}
+HttpClient::HttpClient() : pool_(std::make_unique<curl::EasyPool>(kMostIdle)) {}
 HttpClient::~HttpClient() = default;
 
 Result<HttpAnswer> HttpClient::request(const HttpRequest& request) {
-  Easy easy = pool_->take();
+  curl::Easy easy = pool_->take();
   Result<HttpAnswer> answer = perform(easy.get(), request);
   pool_->give_back(std::move(easy));
   return answer;

@@ -5,34 +5,25 @@
 //   - never a header like "Expect:" to suppress one: curl would sign what it then does not send.
 #include "exchange.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
-#include <mutex>
 #include <string_view>
 #include <utility>
 
 #include "ktrdr/core/digest.h"
 #include "ktrdr/core/log.h"
-#include "ktrdr/core/synchronized.h"
+#include "ktrdr/curl/easy_pool.h"
 
 namespace ktrdr::s3 {
 namespace {
 
+using curl::append;
+using curl::set;
+using curl::status_of;
+
 constexpr std::size_t kMostIdle = 4;
 constexpr std::size_t kLargestRefusal = std::size_t{64} << 10;
-constexpr long kConnectTimeoutMs = 3'000;
+constexpr Duration kConnectWithin = std::chrono::seconds(3);
 constexpr long kLongestSilenceSeconds = 20;
-
-struct EasyDeleter {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-using Easy = std::unique_ptr<CURL, EasyDeleter>;
-
-struct ListDeleter {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using HeaderList = std::unique_ptr<curl_slist, ListDeleter>;
 
 struct Receiver {
   CURL* easy = nullptr;
@@ -40,12 +31,6 @@ struct Receiver {
   Answer answer;
   bool is_too_large = false;
 };
-
-int status_of(CURL* easy) {
-  long status = 0;
-  curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-  return static_cast<int>(status);
-}
 
 std::size_t receive(char* bytes, std::size_t size, std::size_t count, void* target) {
   auto& receiver = *static_cast<Receiver*>(target);
@@ -119,19 +104,6 @@ int rewind_to(void* source, curl_off_t offset, int origin) {
   return CURL_SEEKFUNC_OK;
 }
 
-// libcurl wants variadic calls; every option here is one that this version knows, so a refusal is our bug.
-template <class Value>
-void set(CURL* easy, CURLoption option, Value value) {
-  CHECK(curl_easy_setopt(easy, option, value) == CURLE_OK, "libcurl knows this option");
-}
-
-void append(HeaderList& list, const std::string& line) {
-  curl_slist* longer = curl_slist_append(list.get(), line.c_str());
-  CHECK(longer != nullptr, "there is memory for a header");
-  static_cast<void>(list.release());
-  list.reset(longer);
-}
-
 std::uint64_t size_of(const Pieces& pieces) {
   std::uint64_t size = 0;
   for (const auto& piece : pieces) size += piece.size();
@@ -146,8 +118,8 @@ std::string payload_digest(const Pieces& pieces) {
 
 bool has_payload(const Exchange& exchange) { return exchange.method == "PUT" || exchange.method == "POST"; }
 
-HeaderList header_list(const Exchange& exchange, const S3Credentials& credentials) {
-  HeaderList list;
+curl::HeaderList header_list(const Exchange& exchange, const S3Credentials& credentials) {
+  curl::HeaderList list;
   append(list, "x-amz-content-sha256: " + payload_digest(exchange.payload));
   if (has_payload(exchange)) append(list, "Content-Type: application/octet-stream");
   if (!credentials.session_token.empty()) append(list, "x-amz-security-token: " + credentials.session_token);
@@ -155,16 +127,10 @@ HeaderList header_list(const Exchange& exchange, const S3Credentials& credential
   return list;
 }
 
-void set_safety(CURL* easy) {
-  set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-  set(easy, CURLOPT_FOLLOWLOCATION, 0L);
-  set(easy, CURLOPT_PROXY, "");  // "" also turns the environment's proxies off
-  set(easy, CURLOPT_PATH_AS_IS, 1L);
-  set(easy, CURLOPT_NOSIGNAL, 1L);  // no SIGALRM: other threads are busy training
-  set(easy, CURLOPT_CONNECTTIMEOUT_MS, kConnectTimeoutMs);
-  set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);  // no limit on the whole: a checkpoint may be large
+// No limit on the whole: a checkpoint may be large.
+void set_pace(CURL* easy) {
+  set(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
   set(easy, CURLOPT_LOW_SPEED_TIME, kLongestSilenceSeconds);
-  set(easy, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
   set(easy, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
   set(easy, CURLOPT_BUFFERSIZE, 256L << 10);
 }
@@ -200,49 +166,18 @@ std::string url_of(const S3Settings& settings, const Exchange& exchange) {
 
 }  // namespace
 
-// A handle keeps its connections, so a handle that comes back is a connection that can be used again.
-class Exchanger::Pool {
- public:
-  Pool() {
-    static std::once_flag once;
-    std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
-  }
-
-  Easy take() {
-    Easy easy = take_idle();
-    if (easy == nullptr) easy.reset(curl_easy_init());
-    CHECK(easy != nullptr, "there is memory for a connection");
-    return easy;
-  }
-
-  void give_back(Easy easy) {
-    curl_easy_reset(easy.get());  // forgets the request and the keys, keeps the connections
-    auto idle = idle_.lock();
-    if (idle->size() < kMostIdle) idle->push_back(std::move(easy));
-  }
-
- private:
-  Easy take_idle() {
-    auto idle = idle_.lock();
-    if (idle->empty()) return nullptr;
-    Easy easy = std::move(idle->back());
-    idle->pop_back();
-    return easy;
-  }
-
-  Synchronized<std::vector<Easy>> idle_;
-};
-
-Exchanger::Exchanger(S3Settings settings) : settings_(std::move(settings)), pool_(std::make_unique<Pool>()) {}
+Exchanger::Exchanger(S3Settings settings)
+    : settings_(std::move(settings)), pool_(std::make_unique<curl::EasyPool>(kMostIdle)) {}
 Exchanger::~Exchanger() = default;
 
 Result<Answer> Exchanger::perform(const Exchange& exchange) {
-  Easy easy = pool_->take();
-  const HeaderList headers = header_list(exchange, settings_.credentials);
+  curl::Easy easy = pool_->take();
+  const curl::HeaderList headers = header_list(exchange, settings_.credentials);
   Receiver receiver{easy.get(), exchange.at_most, {}, false};
   Sender sender{exchange.payload};
   char detail[CURL_ERROR_SIZE] = "";
-  set_safety(easy.get());
+  curl::set_safety(easy.get(), kConnectWithin);
+  set_pace(easy.get());
   set_signature(easy.get(), settings_);
   set_method(easy.get(), exchange, sender);
   set(easy.get(), CURLOPT_URL, url_of(settings_, exchange).c_str());
@@ -262,7 +197,7 @@ Result<Answer> Exchanger::perform(const Exchange& exchange) {
   pool_->give_back(std::move(easy));
   if (code == CURLE_OK) return std::move(receiver.answer);
   if (receiver.is_too_large) return Error(ErrorCode::kTooLarge, exchange.key + " is larger than it may be.");
-  return Error(ErrorCode::kUnavailable, detail[0] != '\0' ? detail : curl_easy_strerror(code));
+  return Error(ErrorCode::kUnavailable, curl::reason_of(code, detail));
 }
 
 }  // namespace ktrdr::s3

@@ -13,6 +13,10 @@
 #include "ktrdr/s3/s3_settings.h"
 #include "uri_text.h"
 
+namespace ktrdr::curl {
+class EasyPool;
+}
+
 namespace ktrdr::s3 {
 
 using Pieces = std::vector<std::span<const std::byte>>;
@@ -46,9 +50,8 @@ class Exchanger {
   const S3Settings& settings() const { return settings_; }
 
  private:
-  class Pool;
   const S3Settings settings_;
-  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<curl::EasyPool> pool_;
 };
 
 }  // namespace ktrdr::s3

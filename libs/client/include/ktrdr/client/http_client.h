@@ -12,6 +12,10 @@
 #include "ktrdr/core/clock.h"
 #include "ktrdr/core/result.h"
 
+namespace ktrdr::curl {
+class EasyPool;
+}
+
 namespace ktrdr::client {
 
 struct HttpHeader {
@@ -44,8 +48,7 @@ class HttpClient {
   Result<HttpAnswer> request(const HttpRequest& request);
 
  private:
-  class Pool;
-  std::unique_ptr<Pool> pool_;
+  std::unique_ptr<curl::EasyPool> pool_;
 };
 
 // True for what may stand in a header's value: printable ASCII.
