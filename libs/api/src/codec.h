@@ -13,6 +13,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include "ktrdr/api/checkpoint.h"
 #include "ktrdr/api/json.h"
@@ -165,59 +166,76 @@ Result<void> read(const Json& json, const Reader& reader, T& value) {
       Fields<T>::kTable);
 }
 
-// ---- encoding ----
+// ---- encoding: straight into the text, since a document made first would cost more than the row it is made
+// of ----
 
 template <HasNames T>
-Json write(const T& value);
+void write(const T& value, std::string& text);
 template <HasFields T>
-Json write(const T& value);
+void write(const T& value, std::string& text);
 template <class T>
-Json write(const std::optional<T>& value);
+void write(const std::optional<T>& value, std::string& text);
 template <class T>
-Json write(const std::vector<T>& value);
+void write(const std::vector<T>& value, std::string& text);
 
-inline Json write(bool value) { return value; }
-inline Json write(std::int64_t value) { return value; }
-inline Json write(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-inline Json write(const std::string& value) { return value; }
-Json write(const JsonText& value);
-Json write(const CheckpointRef& value);
+void write(bool value, std::string& text);
+void write(std::int64_t value, std::string& text);
+void write(double value, std::string& text);  // null when it is no finite number
+void write(const std::string& value, std::string& text);
+void write(const JsonText& value, std::string& text);
+void write(const CheckpointRef& value, std::string& text);
 
 template <HasNames T>
-Json write(const T& value) {
+void write(const T& value, std::string& text) {
   for (const auto& [candidate, name] : EnumNames<T>::kTable) {
-    if (candidate == value) return name;
+    if (candidate == value) return static_cast<void>(text.append("\"").append(name).append("\""));
   }
   CHECK(false, "every enumerator has a name");
 }
 
 template <class T>
-Json write(const std::optional<T>& value) {
-  return value ? write(*value) : Json(nullptr);
+void write(const std::optional<T>& value, std::string& text) {
+  if (value) write(*value, text);
+  else text += "null";
 }
 
 template <class T>
-Json write(const std::vector<T>& value) {
-  Json list = Json::array();
-  for (const auto& item : value) list.push_back(write(item));
-  return list;
+void write(const std::vector<T>& value, std::string& text) {
+  const char* separator = "[";
+  for (const auto& item : value) {
+    text += std::exchange(separator, ",");
+    write(item, text);
+  }
+  text += value.empty() ? "[]" : "]";
+}
+
+template <class T>
+bool is_known(const T&) {
+  return true;
+}
+template <class T>
+bool is_known(const std::optional<T>& value) {
+  return value.has_value();
 }
 
 template <HasFields T>
-Json write(const T& value) {
-  Json object = Json::object();
-  auto& members = object.get_ref<Json::object_t&>();  // its operator[] looks through all before it adds one
+void write(const T& value, std::string& text) {
+  const char* separator = "";
   const auto write_field = [&](const auto& field) {
-    Json member = write(value.*field.member);
-    if (!field.is_left_out || !member.is_null()) members.push_back({field.name, std::move(member)});
+    if (field.is_left_out && !is_known(value.*field.member)) return;
+    text.append(std::exchange(separator, ",")).append("\"").append(field.name).append("\":");
+    write(value.*field.member, text);
   };
+  text += "{";
   std::apply([&](const auto&... fields) { (write_field(fields), ...); }, Fields<T>::kTable);
-  return object;
+  text += "}";
 }
 
 // One strict document; see json.h for what is refused.
 Result<Json> parse(std::string_view text);
 std::string dump(const Json& json, int indent);
+Json parse_own(const std::string& text);      // what write() made
+std::string pretty(const std::string& text);  // the same, for people
 
 }  // namespace ktrdr::api::internal
 
@@ -233,12 +251,14 @@ Result<T> from_json(std::string_view text, UnknownKeys unknown) {
 
 template <class T>
 std::string to_json(const T& value) {
-  return internal::dump(internal::write(value), -1);
+  std::string text;
+  internal::write(value, text);
+  return text;
 }
 
 template <class T>
 std::string to_pretty_json(const T& value) {
-  return internal::dump(internal::write(value), 2) + "\n";
+  return internal::pretty(to_json(value));
 }
 
 }  // namespace ktrdr::api

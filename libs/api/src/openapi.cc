@@ -18,7 +18,7 @@ Json type_json(const ParameterType& type) {
   if (!type.words.empty()) schema["enum"] = type.words;
   if (type.minimum) schema["minimum"] = *type.minimum;
   if (type.maximum) schema["maximum"] = *type.maximum;
-  if (type.fallback) schema["default"] = internal::write(*type.fallback);
+  if (type.fallback) schema["default"] = internal::parse_own(type.fallback->text);
   return schema;
 }
 

@@ -66,6 +66,45 @@ TEST(Json, NamesTheKeyThatIsWrong) {
               SaysError("'symbols.1' must be a text"));
 }
 
+TEST(Json, TakesThirtyTwoLevelsAndNoMore) {
+  const auto nested = [](std::size_t levels) { return std::string(levels, '[') + std::string(levels, ']'); };
+  EXPECT_THAT(from_json<JsonText>(nested(32)), IsOk());
+  EXPECT_THAT(from_json<JsonText>(nested(33)), SaysError("32 levels"));
+}
+
+TEST(Json, WritesNumbersThatReadBackAsThemselves) {
+  const std::pair<double, const char*> cases[] = {{0.0, "0.0"},
+                                                  {-0.0, "-0.0"},
+                                                  {0.1 + 0.2, "0.30000000000000004"},
+                                                  {100000, "100000.0"},
+                                                  {999999999999999, "999999999999999.0"},
+                                                  {1e15, "1e+15"},
+                                                  {1e-5, "0.00001"},
+                                                  {-1.2345678901234568e-5, "-0.000012345678901234568"},
+                                                  {9.9e-6, "9.9e-06"},
+                                                  {5e-324, "5e-324"},
+                                                  {1.7976931348623157e308, "1.7976931348623157e+308"}};
+  for (const auto& [number, text] : cases) {
+    const std::string json = to_json(EpochMetrics{.epoch = 1, .learning_rate = number});
+    EXPECT_NE(json.find(std::string("\"learning_rate\":") + text), std::string::npos) << json;
+    const auto read = from_json<EpochMetrics>(json);
+    ASSERT_THAT(read, IsOk());
+    EXPECT_EQ(std::signbit(read->learning_rate), std::signbit(number));
+    EXPECT_EQ(read->learning_rate, number);
+  }
+}
+
+TEST(Json, EscapesWhatATextMayNotHoldAndReplacesWhatIsNotUtf8) {
+  OperationMetadata metadata;
+  for (const auto& [symbol, text] :
+       {std::pair<std::string, std::string>{"a\"b\\c\n\x01", R"(a\"b\\c\n\u0001)"},
+        {"\x7f\xc3\xa9", "\x7f\xc3\xa9"},
+        {"\xff", "\xef\xbf\xbd"}}) {
+    metadata.symbol = symbol;
+    EXPECT_NE(to_json(metadata).find("\"symbol\":\"" + text + "\""), std::string::npos) << to_json(metadata);
+  }
+}
+
 TEST(Json, RefusesHostileDocuments) {
   const std::string deep = std::string(1000, '[') + std::string(1000, ']');
   const std::string very_deep(1'000'000, '[');

@@ -77,6 +77,7 @@ BeastResponse to_beast(Response response, unsigned version, bool is_head) {
 Session::Session(SessionHost& host, asio::ip::tcp::socket socket)
     : host_(host),
       socket_(std::move(socket)),
+      remote_address_(address_of(socket_)),
       deadline_(socket_.get_executor()),
       buffer_(largest_head(host.limits()) + kBodyBufferBytes) {}
 
@@ -201,7 +202,7 @@ RequestHead Session::take_head() const {
                    .target = message.target(),
                    .is_http_1_1 = message.version() == 11,
                    .headers = {},
-                   .remote_address = address_of(socket_)};
+                   .remote_address = remote_address_};
   for (const auto& field : message) head.headers.push_back({field.name_string(), field.value()});
   return head;
 }

@@ -80,6 +80,7 @@ class Session final : public std::enable_shared_from_this<Session> {
 
   SessionHost& host_;
   boost::asio::ip::tcp::socket socket_;
+  const std::string remote_address_;
   boost::asio::steady_timer deadline_;
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <utility>
 
 namespace ktrdr::storage {
 namespace {
@@ -232,18 +233,32 @@ Result<void> PostgresConnection::set_up(Use use) {
 }
 
 void PostgresConnection::begin() {
+  begin_reading();
+  open_transaction();
+}
+
+void PostgresConnection::begin_reading() {
   failure_.reset();
   error_.reset();
+  transaction_ = Transaction::kToBeOpened;
+}
+
+void PostgresConnection::open_transaction() {
   send("BEGIN", {});
+  transaction_ = Transaction::kOpen;
 }
 
 Result<Rows> PostgresConnection::execute(std::string_view sql, const std::vector<Value>& parameters) {
+  CHECK(transaction_ != Transaction::kAnswered, "the transaction was one question, and it was answered");
+  if (transaction_ == Transaction::kToBeOpened) open_transaction();
   send_checked(sql, parameters);
   TRY_ASSIGN(std::vector<Rows> all, answers());
   return all.empty() ? Rows() : std::move(all.back());
 }
 
 Result<std::vector<Rows>> PostgresConnection::select_together(const std::vector<Query>& queries) {
+  CHECK(transaction_ != Transaction::kAnswered, "the transaction was one question, and it was answered");
+  if (transaction_ == Transaction::kToBeOpened) transaction_ = Transaction::kAnswered;
   for (const Query& query : queries) send_checked(query.sql, query.parameters);
   TRY_ASSIGN(std::vector<Rows> all, answers());
   CHECK(all.size() == queries.size(), "every SELECT answers with rows, and nothing else was sent with them");
@@ -262,12 +277,14 @@ Result<void> PostgresConnection::commit() {
   TRY(outcome());
   send("COMMIT", {});
   TRY(answers());
+  transaction_ = Transaction::kNone;
   return {};
 }
 
 // Nobody waits for it; the locks are free as soon as it arrives.
 void PostgresConnection::roll_back() {
-  if (failure_ == Failure::kLost) return;
+  const bool is_open = std::exchange(transaction_, Transaction::kNone) == Transaction::kOpen;
+  if (!is_open || failure_ == Failure::kLost) return;
   failure_.reset();
   error_.reset();
   send("ROLLBACK", {});

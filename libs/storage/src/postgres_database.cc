@@ -116,7 +116,7 @@ PostgresDatabase::Attempt PostgresDatabase::write_once(PostgresConnection& conne
 }
 
 PostgresDatabase::Attempt PostgresDatabase::read_once(PostgresConnection& connection, const Job& job) {
-  connection.begin();
+  connection.begin_reading();
   const RollBackAtEnd transaction(connection);
   Result<void> outcome = job(connection);
   if (!connection.failure()) return {std::move(outcome), std::nullopt};

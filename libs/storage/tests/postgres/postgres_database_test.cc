@@ -80,6 +80,29 @@ TEST_F(PostgresJobs, OneOfSeveralSelectsThatFailsFailsThemAllAndTheConnectionGoe
   EXPECT_THAT(count(*connection), IsOk());
 }
 
+// Without a BEGIN of their own, which would be a second way to the server and back.
+TEST_F(PostgresJobs, SelectsThatAreSentTogetherAreOneTransactionThatSeesOneState) {
+  const auto connection = connect();
+  const auto text = [](const Rows& rows) { return RowReader(rows.at(0)).text(); };
+  for (int time = 0; time < 2; ++time) {
+    connection->begin_reading();
+    const auto answers =
+        connection->select_together({{"SELECT CAST(transaction_timestamp() AS TEXT)", {}},
+                                     {"SELECT CAST(transaction_timestamp() AS TEXT)", {}},
+                                     {"SELECT current_setting('transaction_isolation')", {}}});
+    ASSERT_THAT(answers, IsOk());
+    EXPECT_EQ(text((*answers)[0]), text((*answers)[1]));
+    EXPECT_EQ(text((*answers)[2]), "repeatable read");
+    connection->roll_back();
+  }
+  connection->begin_reading();
+  EXPECT_THAT(connection->select_together({{"SELECT 1 / 0", {}}}), FailsWith(ErrorCode::kInternal));
+  connection->roll_back();
+  connection->begin_reading();  // and the connection goes on
+  EXPECT_THAT(count(*connection), IsOk());
+  connection->roll_back();
+}
+
 // ---- all or nothing ----
 
 TEST_F(PostgresJobs, AJobThatFailsChangesNothingAndItsConnectionGoesOn) {
