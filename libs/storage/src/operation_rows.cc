@@ -130,6 +130,11 @@ Result<StoredOperation> load_row(Session& session, const OperationId& id) {
   return read_only_operation(rows, id);
 }
 
+Result<StoredOperation> load_only_row(Session& session, const OperationId& id) {
+  TRY_ASSIGN(const std::vector<Rows> answers, session.select_together({{kSelectOperation, {id.value}}}));
+  return read_only_operation(answers.front(), id);
+}
+
 Result<StoredOperation> load(Session& session, const OperationId& id) {
   TRY_ASSIGN(const std::vector<Rows> answers, session.select_together({{kSelectOperation, {id.value}},
                                                                        {kSelectWarnings, {id.value}},

@@ -146,9 +146,21 @@ Result<Created> SqlOperationsRepository::retry(const OperationId& id, const Oper
   });
 }
 
+// What this sees was so after the request had come, so a refusal that it gives is right, and it takes no turn
+// among the writers. It never accepts: whatever else there is to say, the UPDATE says.
+Result<void> SqlOperationsRepository::refuse_what_runs(const OperationId& id,
+                                                       const Precondition& precondition) {
+  TRY_ASSIGN(const StoredOperation seen, read_job<StoredOperation>(*database_, [&](Session& session) {
+               return load_only_row(session, id);
+             }));
+  if (is_resumable(seen.operation.status)) return {};
+  return refuse_resume(seen, precondition);
+}
+
 Result<Resumed> SqlOperationsRepository::try_resume(const OperationId& id, bool allow_changes,
                                                     const Precondition& precondition,
                                                     const std::optional<IdempotencyKey>& key) {
+  if (!key) TRY(refuse_what_runs(id, precondition));
   const KeyedRequest request{key, "resume", id, true};
   return write_job<Resumed>(*database_, [&](Session& session) -> Result<Resumed> {
     TRY_ASSIGN(auto before, answered_before(session, request, now()));

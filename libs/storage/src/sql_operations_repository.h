@@ -67,6 +67,7 @@ class SqlOperationsRepository final : public OperationsRepository {
   Result<CheckpointTotals> checkpoint_totals() override;
 
  private:
+  Result<void> refuse_what_runs(const OperationId& id, const Precondition& precondition);
   std::string now() const { return iso8601_utc(clock_.wall_ms()); }
 
   std::unique_ptr<Database> database_;
