@@ -96,12 +96,13 @@ const OperationId& Station::operation() {
   return id;
 }
 
-Result<std::unique_ptr<Station>> Station::open(const fs::path& folder) {
+Result<std::unique_ptr<Station>> Station::open(const fs::path& folder, std::uint64_t reserve_bytes) {
   TRY(create_folders_durably(folder));
   TRY_ASSIGN(auto objects, checkpoints::FileCheckpointStore::open(folder / "checkpoints"));
   TRY_ASSIGN(auto models, checkpoints::ModelStore::open(folder / "models"));
   std::unique_ptr<Station> station(new Station(folder, std::move(objects), std::move(models)));
-  TRY_ASSIGN(station->rows_, storage::open_sqlite_repository(folder / "ktrdr.db", station->clock_));
+  TRY_ASSIGN(station->rows_,
+             storage::open_sqlite_repository(folder / "ktrdr.db", station->clock_, reserve_bytes));
   return station;
 }
 
@@ -120,7 +121,7 @@ Result<storage::Fence> Station::fence() {
   return storage::Fence{row.attempt, {row.worker_id.value_or("")}};
 }
 
-Result<CheckpointRef> Station::save() {
+Result<CheckpointRef> Station::save(api::CheckpointType type) {
   TRY_ASSIGN(const storage::Fence owner, fence());
   TRY_ASSIGN(const storage::Claimed claimed,
              rows_->claim(operation(), owner, "desk"));  // the same answer again
@@ -134,8 +135,10 @@ Result<CheckpointRef> Station::save() {
                                .next_sequence = claimed.next_sequence,
                                .strategy_yaml = kStrategy});
   const training::TrainingSnapshot snapshot = sample_snapshot(claimed.next_sequence);
-  const CheckpointRef ref = pipeline.enqueue(snapshot, api::CheckpointType::kPeriodic);
+  const CheckpointRef ref = pipeline.enqueue(snapshot, type);
   pipeline.step();
+  const auto warned = report.unsent().warnings;
+  warnings_.insert(warnings_.end(), warned.begin(), warned.end());
   const auto outcome = pipeline.outcome(ref);
   if (!outcome) return Error(ErrorCode::kIo, "The database did not take the checkpoint.");
   if (!outcome->ok()) return outcome->error();

@@ -32,11 +32,12 @@ struct Promised {
 class Station final : public ServerApi {
  public:
   // Creates what is missing. <folder>/ktrdr.db, checkpoints/, models/.
-  static Result<std::unique_ptr<Station>> open(const std::filesystem::path& folder);
+  static Result<std::unique_ptr<Station>> open(const std::filesystem::path& folder,
+                                               std::uint64_t reserve_bytes = 0);
 
   // ---- the life of one training; each is an error that was reported, never a crash ----
-  Result<void> begin();             // created and claimed
-  Result<CheckpointRef> save();     // object, row, then the files of the row that was dropped
+  Result<void> begin();  // created and claimed
+  Result<CheckpointRef> save(api::CheckpointType type = api::CheckpointType::kPeriodic);
   Result<void> finish();            // the model is published, the row completed, the checkpoints go
   Result<void> stop();              // cancelled
   Result<void> hand_over();         // failed, and resumed as the next attempt, unclaimed
@@ -66,6 +67,7 @@ class Station final : public ServerApi {
   checkpoints::FileCheckpointStore& objects() { return objects_; }
   storage::OperationsRepository& rows() { return *rows_; }
   static const OperationId& operation();
+  const std::vector<std::string>& warnings() const { return warnings_; }  // of all saves
 
  private:
   Station(std::filesystem::path folder, checkpoints::FileCheckpointStore objects,
@@ -78,6 +80,7 @@ class Station final : public ServerApi {
   Result<storage::Fence> fence();
 
   std::filesystem::path folder_;
+  std::vector<std::string> warnings_;
   SystemClock clock_;
   checkpoints::FileCheckpointStore objects_;
   checkpoints::ModelStore models_;
