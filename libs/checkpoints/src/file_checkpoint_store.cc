@@ -143,6 +143,12 @@ Result<std::vector<OperationId>> FileCheckpointStore::operations() const {
   return operations;
 }
 
+std::optional<std::uint64_t> FileCheckpointStore::free_bytes() const {
+  std::error_code failed;
+  const fs::space_info space = fs::space(root_, failed);
+  return failed ? std::nullopt : std::optional<std::uint64_t>(space.available);
+}
+
 Result<void> FileCheckpointStore::remove(const OperationId& operation, CheckpointRef ref) {
   TRY_ASSIGN(const fs::path folder, folder_of(root_, operation));
   TRY(discard_folder(folder, ref.to_string()));

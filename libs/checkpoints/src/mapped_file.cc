@@ -50,10 +50,15 @@ Result<std::size_t> checked_size(const FileDescriptor& file, std::string_view na
   return static_cast<std::size_t>(size);
 }
 
-// Kernels before 5.14 don't know the advice; then the pages are read when they are used.
+// Kernels before 5.14 don't know the advice; then the pages are read when they are used. Asked twice, because
+// whoever hears that a checkpoint is damaged gives it up: a bad sector fails again, a hiccup does not.
 int read_all_pages(void* address, std::size_t size) {
-  if (::madvise(address, size, MADV_POPULATE_READ) == 0 || errno == EINVAL) return 0;
-  return errno;
+  int error_number = 0;
+  for (int tries = 0; tries < 2; ++tries) {
+    if (::madvise(address, size, MADV_POPULATE_READ) == 0 || errno == EINVAL) return 0;
+    error_number = errno;
+  }
+  return error_number;
 }
 
 }  // namespace

@@ -48,6 +48,7 @@ struct Fault {
   std::string call;
   int when = 0;
   std::string what;  // "signal=KILL", "error=EIO"
+  bool from_then_on = false;
 };
 
 int run_program(const Words& words) {
@@ -99,7 +100,7 @@ class Crash : public ::testing::Test {
             content_of(log)};
   }
   Outcome run(const Words& command, const Fault& fault) {
-    const std::string when = ":when=" + std::to_string(fault.when);
+    const std::string when = ":when=" + std::to_string(fault.when) + (fault.from_then_on ? "+" : "");
     return run(command,
                {"-e", "trace=" + fault.call, "-e", "inject=" + fault.call + ":" + fault.what + when});
   }
@@ -305,8 +306,8 @@ TEST_F(Crash, ALoadWhoseCallsFailIsAnErrorAndNeverAWrongCheckpoint) {
   int injected = 0;
   std::size_t tried = 0;
   for (const char* what : {"error=EIO", "error=EMFILE", "error=EFAULT"}) {
-    for (const Fault& fault :
-         faults_of(command("load", {1, 0}, 1), what, {"openat", "newfstatat", "madvise"})) {
+    for (Fault fault : faults_of(command("load", {1, 0}, 1), what, {"openat", "newfstatat", "madvise"})) {
+      fault.from_then_on = fault.call == "madvise";  // pages that can't be read once are read again
       const Outcome outcome = run(command("load", {1, 0}, 1), fault);
       ++tried;
       injected += outcome.injected();
@@ -314,6 +315,18 @@ TEST_F(Crash, ALoadWhoseCallsFailIsAnErrorAndNeverAWrongCheckpoint) {
     }
   }
   report("failing loads", injected, tried);
+}
+
+TEST_F(Crash, APageThatCanNotBeReadOnceIsReadAgainBeforeACheckpointIsCalledDamaged) {
+  put({1, 0}, 1);
+  int injected = 0;
+  const std::vector<Fault> faults = faults_of(command("load", {1, 0}, 1), "error=EIO", {"madvise"});
+  for (const Fault& fault : faults) {
+    const Outcome outcome = run(command("load", {1, 0}, 1), fault);
+    injected += outcome.injected();
+    EXPECT_EQ(outcome.status, 0) << fault.when;
+  }
+  report("one EIO of a page", injected, faults.size());
 }
 
 // Kills can't find a missing fsync, because the kernel survives them; the order of the calls can.

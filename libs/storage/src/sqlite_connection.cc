@@ -137,7 +137,9 @@ Result<sqlite3_stmt*> SqliteConnection::prepared(std::string_view sql) {
   return statement;
 }
 
-Error SqliteConnection::failure(int status) const {
+Error SqliteConnection::failure(int status) {
+  // The shared memory beside the log is grown before a commit, and says so in its own way.
+  disk_was_full_ = disk_was_full_ || (status & 0xff) == SQLITE_FULL || status == SQLITE_IOERR_SHMSIZE;
   const auto [code, advice] = describe(status);
   const char* reason = database_ ? sqlite3_errmsg(database_.get()) : sqlite3_errstr(status);
   return Error(code, "The database " + file_.string() + " " + advice + " (" + reason + ").");

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "database.h"
 #include "ktrdr/core/clock.h"
@@ -29,6 +30,8 @@ class SqliteConnection final : public Session {
   bool in_transaction() const;
   // After a failed statement: fsync failed, so the page cache may show what the disk has lost.
   bool last_sync_failed() const;
+  // The failure before found no space; asking forgets it.
+  bool disk_was_full() { return std::exchange(disk_was_full_, false); }
 
  private:
   struct CloseDatabase {
@@ -47,10 +50,11 @@ class SqliteConnection final : public Session {
       : file_(std::move(file)), database_(database) {}
 
   Result<sqlite3_stmt*> prepared(std::string_view sql);
-  Error failure(int status) const;
+  Error failure(int status);
 
   std::filesystem::path file_;
   std::unique_ptr<sqlite3, CloseDatabase> database_;
+  bool disk_was_full_ = false;
   std::unordered_map<std::string, Statement, TextHash, std::equal_to<>>
       statements_;  // closed before database_
 };

@@ -53,13 +53,15 @@ Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::open(const std::filesyst
     TRY(reader->run_script("PRAGMA query_only = ON"));
     readers.push_back(std::move(reader));
   }
-  return std::unique_ptr<SqliteDatabase>(new SqliteDatabase(options, std::move(writer), std::move(readers)));
+  return std::unique_ptr<SqliteDatabase>(
+      new SqliteDatabase(file, options, std::move(writer), std::move(readers)));
 }
 
-SqliteDatabase::SqliteDatabase(const SqliteOptions& options, std::unique_ptr<SqliteConnection> writer,
-                               Readers readers)
+SqliteDatabase::SqliteDatabase(const std::filesystem::path& file, const SqliteOptions& options,
+                               std::unique_ptr<SqliteConnection> writer, Readers readers)
     : options_(options),
       writer_(std::move(writer)),
+      reserve_(file.string() + "-reserve", options.reserve_bytes),
       readers_(std::move(readers)),
       thread_([this] { write_until_closed(); }) {}
 
@@ -95,7 +97,7 @@ Result<std::future<Result<void>>> SqliteDatabase::enqueue(const Job& job) {
 
 void SqliteDatabase::write_until_closed() {
   for (Batch batch = next_batch(); !batch.empty(); batch = next_batch()) {
-    const Result<void> committed = commit_together(batch);
+    const Result<void> committed = commit_with_reserve(batch);
     if (!committed.ok()) log(LogLevel::kError, committed.error().describe());
     for (const auto& pending : batch) {
       // A refusal may have been caused by a neighbour's change that is undone now, so it doesn't stand
@@ -122,6 +124,15 @@ SqliteDatabase::Batch SqliteDatabase::next_batch() {
   }
   queue_.update([](Queue&) {});  // there is room again
   return batch;
+}
+
+// On a full disk the reserve makes room for the same batch again: nothing of it was saved, and jobs are
+// repeatable.
+Result<void> SqliteDatabase::commit_with_reserve(Batch& batch) {
+  Result<void> committed = commit_together(batch);
+  if (!committed.ok() && writer_->disk_was_full() && reserve_.give_up()) committed = commit_together(batch);
+  if (committed.ok()) reserve_.take_again();
+  return committed;
 }
 
 Result<void> SqliteDatabase::commit_together(Batch& batch) {

@@ -16,6 +16,7 @@
 #include "database.h"
 #include "ktrdr/core/clock.h"
 #include "ktrdr/core/synchronized.h"
+#include "space_reserve.h"
 #include "sqlite_connection.h"
 
 namespace ktrdr::storage {
@@ -24,8 +25,9 @@ struct SqliteOptions {
   std::size_t queue_bound = 4096;  // further writers wait for room
   std::size_t jobs_per_commit = 256;
   std::size_t readers = 4;
-  Duration busy_timeout{10'000};  // for another program's lock
-  Duration longest_wait{30'000};  // for room in the queue, or for a reading connection
+  Duration busy_timeout{10'000};    // for another program's lock
+  Duration longest_wait{30'000};    // for room in the queue, or for a reading connection
+  std::uint64_t reserve_bytes = 0;  // of disk space, given up when the disk is full
 };
 
 class SqliteDatabase final : public Database {
@@ -58,17 +60,20 @@ class SqliteDatabase final : public Database {
   };
   using Readers = std::vector<std::unique_ptr<SqliteConnection>>;
 
-  SqliteDatabase(const SqliteOptions& options, std::unique_ptr<SqliteConnection> writer, Readers readers);
+  SqliteDatabase(const std::filesystem::path& file, const SqliteOptions& options,
+                 std::unique_ptr<SqliteConnection> writer, Readers readers);
 
   Result<std::future<Result<void>>> enqueue(const Job& job);
   void write_until_closed();
   Batch next_batch();
   Result<void> commit_together(Batch& batch);
+  Result<void> commit_with_reserve(Batch& batch);
   Result<void> run_in_savepoint(Pending& pending);
   Result<void> commit();
 
   const SqliteOptions options_;
   std::unique_ptr<SqliteConnection> writer_;  // the writer thread's alone
+  SpaceReserve reserve_;                      // the writer thread's alone
   std::optional<Error> broken_;               // the writer thread's alone: set for good by a failed fsync
   Synchronized<Queue> queue_;
   Synchronized<Readers> readers_;

@@ -25,6 +25,21 @@ namespace {
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(100);
 constexpr Duration kLongestBackoff = std::chrono::seconds(2);
 
+// A periodic checkpoint leaves room for what must still be saved on this disk: the last checkpoint, of a
+// cancel or a shutdown, and the model, which is a part of it.
+Result<void> check_room(const checkpoints::CheckpointStore& store,
+                        const checkpoints::CheckpointContent& content) {
+  if (content.description.checkpoint_type != api::CheckpointType::kPeriodic) return {};
+  constexpr std::uint64_t kForNamesAndManifests = 256 << 10;
+  std::uint64_t size = kForNamesAndManifests;
+  for (const checkpoints::FileContent& file : content.files) size += file.size();
+  const auto free = store.free_bytes();
+  if (!free || *free >= 3 * size) return {};
+  return Error(ErrorCode::kIo,
+               "The disk is nearly full, and what is left is kept for the last checkpoint and the model; "
+               "free some space, or a crash costs the work since the checkpoint before.");
+}
+
 Error abandoned_error() {
   return {ErrorCode::kStale, "The server gave this operation to another attempt; nothing is saved."};
 }
@@ -109,6 +124,7 @@ void CheckpointPipeline::write(const Job& job) {
     TRY_ASSIGN(content.files, training::snapshot_files(*job.snapshot));
     content.files.push_back(
         checkpoints::text_file(std::string(checkpoints::kStrategyFile), lineage_.strategy_yaml));
+    TRY(check_room(store_, content));
     return store_.put(content);
   }();
   if (stored.ok()) {

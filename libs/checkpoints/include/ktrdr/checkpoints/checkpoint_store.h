@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,9 @@ class CheckpointStore {
   virtual Result<std::vector<CheckpointRef>> list(const OperationId& operation) const = 0;
 
   virtual Result<std::vector<OperationId>> operations() const = 0;  // that have a folder here, in order
+
+  // Room for further checkpoints; nothing where that can't be told (a bucket).
+  virtual std::optional<std::uint64_t> free_bytes() const { return std::nullopt; }
 
   // Idempotent: removing what isn't there is fine, and repeating a removal that was interrupted finishes it.
   // No reader ever sees half a checkpoint go.

@@ -19,6 +19,7 @@ class FileCheckpointStore final : public CheckpointStore {
   Result<VerifiedCheckpoint> load(const OperationId& operation, CheckpointRef ref) const override;
   Result<std::vector<CheckpointRef>> list(const OperationId& operation) const override;
   Result<std::vector<OperationId>> operations() const override;
+  std::optional<std::uint64_t> free_bytes() const override;
   Result<void> remove(const OperationId& operation, CheckpointRef ref) override;
   Result<void> remove_operation(const OperationId& operation) override;
   Result<std::size_t> remove_leftovers(const OperationId& operation,

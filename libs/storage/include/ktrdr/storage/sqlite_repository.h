@@ -1,6 +1,7 @@
 // The operations table in an SQLite file on a local disk: the embedded store.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 
@@ -17,7 +18,11 @@ namespace ktrdr::storage {
 // what it accepted.
 // kIo: the folder can't be written, the disk is full, the file is damaged or no database at all.
 // kInvalidArgument: another program's database. kUnsupported: written by a newer ktrdr. kUnavailable: locked.
+//
+// `reserve_bytes` of space are held in `<file>-reserve` and given up when the disk is full, so that what was
+// decided then (cancelled, completed) can still be written.
 Result<std::unique_ptr<OperationsRepository>> open_sqlite_repository(const std::filesystem::path& file,
-                                                                     Clock& clock);
+                                                                     Clock& clock,
+                                                                     std::uint64_t reserve_bytes = 0);
 
 }  // namespace ktrdr::storage
