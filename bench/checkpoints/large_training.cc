@@ -30,7 +30,7 @@ LargeTraining::LargeTraining()
   state_.position = {.start_epoch = 1};
   state_.best = {.epoch = 0, .validation_loss = 1};
   state_.history.push_back({.epoch = 0, .val_loss = 1});
-  engine_->snapshot_model(best_model_);
+  best_model_.remember(*engine_);
 }
 
 std::unique_ptr<training::Engine> LargeTraining::make_engine() const {
@@ -40,7 +40,7 @@ std::unique_ptr<training::Engine> LargeTraining::make_engine() const {
 }
 
 void LargeTraining::take(training::TrainingSnapshot& into) const {
-  take_snapshot(*engine_, state_, &best_model_, into);
+  take_snapshot(*engine_, state_, best_model(), into);
 }
 
 std::size_t LargeTraining::bytes_of(const training::TrainingSnapshot& snapshot) {

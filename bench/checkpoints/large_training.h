@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "ktrdr/training/engine.h"
+#include "ktrdr/training/best_model.h"
 #include "ktrdr/training/snapshot.h"
 
 namespace ktrdr::bench {
@@ -17,7 +17,7 @@ class LargeTraining {
   std::unique_ptr<training::Engine> make_engine() const;
   training::Engine& engine() { return *engine_; }
   const training::TrainerState& state() const { return state_; }
-  const checkpoints::TensorMap& best_model() const { return best_model_; }
+  std::shared_ptr<const checkpoints::TensorMap> best_model() const { return best_model_.share(); }
 
   void take(training::TrainingSnapshot& into) const;  // what ModelTrainer does at a checkpoint
 
@@ -28,7 +28,7 @@ class LargeTraining {
   strategy::Dataset dataset_;
   std::unique_ptr<training::Engine> engine_;
   training::TrainerState state_;
-  checkpoints::TensorMap best_model_;
+  training::BestModel best_model_;
 };
 
 }  // namespace ktrdr::bench

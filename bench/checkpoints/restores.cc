@@ -38,7 +38,7 @@ double copy_seconds(const std::vector<fs::path>& files, std::vector<std::byte>& 
 
 struct Restored {
   std::unique_ptr<training::Engine> engine;
-  checkpoints::TensorMap best_model;
+  training::BestModel best_model;
 };
 
 // What ModelTrainer does with a checkpoint.
@@ -48,7 +48,7 @@ double restore_seconds(const RunningOperation& operation, CheckpointRef ref, Res
   CHECK(context.ok() && into.engine->restore_model(context->model_weights).ok() &&
             into.engine->restore_optimizer(context->optimizer_state).ok(),
         "a checkpoint can be restored");
-  into.best_model.assign_from(*context->best_model_weights);
+  into.best_model.restore(*context->best_model_weights);
   return seconds_since(begin);
 }
 
@@ -110,9 +110,9 @@ void restore_large_states(Figures& figures, LargeTraining& training) {
   measure_times(figures, operation, ref, restored, files);
   training::TrainingSnapshot wanted, found;
   training.take(wanted);
-  take_snapshot(*restored.engine, training.state(), &restored.best_model, found);
+  take_snapshot(*restored.engine, training.state(), restored.best_model.share(), found);
   if (!(found.model == wanted.model && found.optimizer == wanted.optimizer &&
-        found.best_model == wanted.best_model)) {
+        *found.best_model == *wanted.best_model)) {
     figures.broken("the restored state is another one");
   }
 }
