@@ -3,9 +3,10 @@
 //   1. mkdir <root>/<operation>, fsync <root>           (once per operation; the fsync always, see
 //   make_parent)
 //   2. mkdir <operation>/<attempt>-<sequence>.<random>.tmp
-//   3. for every file, manifest.json last: create (O_EXCL, O_NOFOLLOW), write, fsync; its digest is made from
-//      the same pieces as they are written, and the disk begins meanwhile (NewFile)
-//   4. fsync the .tmp folder                            the names of the files are durable
+//   3. for every file, manifest.json last: create (O_EXCL, O_NOFOLLOW), write; its digest is made from the
+//   same
+//      pieces as they are written, and the disk begins meanwhile (NewFile)
+//   4. fsync every file, then the .tmp folder           the files and their names are durable
 //   5. rename it to <attempt>-<sequence>                visible, whole; refused when there is one already
 //   6. fsync <root>/<operation>                         durable: only now does put() say so
 //

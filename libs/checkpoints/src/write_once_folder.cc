@@ -42,8 +42,7 @@ Result<void> make_parent(const fs::path& parent) {
 }
 
 // The digest is made of each piece right after it was written, while the processor's cache still holds it.
-Result<FileEntry> write_file(const fs::path& folder, const FileContent& content) {
-  TRY_ASSIGN(NewFile file, NewFile::create(folder / content.name));
+Result<FileEntry> write_file(NewFile& file, const FileContent& content) {
   Xxh3 digest;
   for (auto left : content.pieces()) {
     while (!left.empty()) {
@@ -53,22 +52,44 @@ Result<FileEntry> write_file(const fs::path& folder, const FileContent& content)
       left = left.subspan(piece.size());
     }
   }
-  TRY(file.sync());
   return FileEntry{content.name, content.size(), digest.hex()};
 }
 
+// The files of a folder while they are written. They are synced together, at the end: the disk works on the
+// first while the last is made, and the journal takes them all with the first fsync.
+class FolderInTheMaking {
+ public:
+  explicit FolderInTheMaking(const fs::path& path) : path_(path) {}
+
+  Result<void> add(const FileContent& content) {
+    TRY_ASSIGN(NewFile file, NewFile::create(path_ / content.name));
+    TRY_ASSIGN(FileEntry entry, write_file(file, content));
+    files_.push_back(std::move(file));
+    entries_.push_back(std::move(entry));
+    return {};
+  }
+  const std::vector<FileEntry>& entries() const { return entries_; }
+
+  Result<void> sync() {
+    for (NewFile& file : files_) TRY(file.sync());
+    return sync_folder(path_);
+  }
+
+ private:
+  const fs::path& path_;
+  std::vector<NewFile> files_;
+  std::vector<FileEntry> entries_;
+};
+
 Result<void> write_files(const fs::path& folder, std::span<const FileContent> files, const LastFile& last) {
   if (::mkdir(folder.c_str(), 0755) != 0) return io_error("create the folder", folder, errno);
-  std::vector<FileEntry> written;
-  for (const FileContent& file : files) {
-    TRY_ASSIGN(FileEntry entry, write_file(folder, file));
-    written.push_back(std::move(entry));
-  }
+  FolderInTheMaking made(folder);
+  for (const FileContent& file : files) TRY(made.add(file));
   if (last) {
-    TRY_ASSIGN(const FileContent file, last(std::move(written)));
-    TRY(write_file(folder, file));
+    TRY_ASSIGN(const FileContent file, last(made.entries()));
+    TRY(made.add(file));
   }
-  return sync_folder(folder);
+  return made.sync();
 }
 
 // rename(2) refuses to replace a folder with something in it, so two writers of one name can't both win.
