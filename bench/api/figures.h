@@ -32,6 +32,9 @@ class Figures {
   void at_least(const std::string& name, double value, double bound) {
     print(name, value, bound, value >= bound);
   }
+  void at_most(const std::string& name, double value, double bound) {
+    print(name, value, bound, value <= bound);
+  }
   void below(const std::string& name, double value, double bound) {
     print(name, value, bound, value < bound);
   }

@@ -27,10 +27,10 @@ class SlowEngine final : public training::Engine {
   }
   void snapshot_model(checkpoints::TensorMap& into) const override { inner_->snapshot_model(into); }
   void snapshot_optimizer(checkpoints::TensorMap& into) const override { inner_->snapshot_optimizer(into); }
-  Result<void> restore_model(const checkpoints::TensorMap& from) override {
+  Result<void> restore_model(std::span<const checkpoints::TensorView> from) override {
     return inner_->restore_model(from);
   }
-  Result<void> restore_optimizer(const checkpoints::TensorMap& from) override {
+  Result<void> restore_optimizer(std::span<const checkpoints::TensorView> from) override {
     if (world_.mutant == Mutant::kOptimizerNotRestored) return {};
     return inner_->restore_optimizer(from);
   }

@@ -3,8 +3,10 @@
 //   1. mkdir <root>/<operation>, fsync <root>           (once per operation; the fsync always, see
 //   make_parent)
 //   2. mkdir <operation>/<attempt>-<sequence>.<random>.tmp
-//   3. for every file, manifest.json last: create (O_EXCL, O_NOFOLLOW), write, fsync
-//   4. fsync the .tmp folder                            the names of the files are durable
+//   3. for every file, manifest.json last: create (O_EXCL, O_NOFOLLOW), write; its digest is made from the
+//   same
+//      pieces as they are written, and the disk begins meanwhile (NewFile)
+//   4. fsync every file, then the .tmp folder           the files and their names are durable
 //   5. rename it to <attempt>-<sequence>                visible, whole; refused when there is one already
 //   6. fsync <root>/<operation>                         durable: only now does put() say so
 //
@@ -38,6 +40,13 @@ Result<fs::path> folder_of(const fs::path& root, const OperationId& operation) {
 Error no_checkpoint(const OperationId& operation, CheckpointRef ref) {
   return {ErrorCode::kCheckpointNotFound,
           "Operation " + operation.value + " has no checkpoint " + ref.to_string() + "."};
+}
+
+// What the files will be listed as, but for their digests, which are made while they are written.
+std::vector<FileEntry> undigested(const std::vector<FileContent>& files) {
+  std::vector<FileEntry> entries;
+  for (const FileContent& file : files) entries.push_back({file.name, file.size(), std::string(32, '0')});
+  return entries;
 }
 
 Result<FileDescriptor> open_folder(int parent, const std::string& name, const fs::path& path) {
@@ -93,17 +102,21 @@ Result<FileCheckpointStore> FileCheckpointStore::open(fs::path root) {
 
 Result<StoredCheckpoint> FileCheckpointStore::put(const CheckpointContent& content) {
   const CheckpointRef ref = content.description.ref;
-  TRY_ASSIGN(const Manifest manifest, describe(content));
-  TRY_ASSIGN(const ManifestText text, write_manifest(manifest));
+  StoredCheckpoint stored{.ref = ref};
+  const LastFile manifest = [&](std::vector<FileEntry> files) -> Result<FileContent> {
+    for (const FileEntry& file : files) stored.total_bytes += file.size;
+    TRY_ASSIGN(const Manifest described, describe(content.description, std::move(files)));
+    TRY_ASSIGN(const ManifestText text, write_manifest(described));
+    stored.total_bytes += text.text.size();
+    stored.manifest_digest = text.digest;
+    return text_file(std::string(kManifestFile), text.text);
+  };
+  TRY(manifest(undigested(content.files)));  // what is wrong is refused before anything is written
+  stored = {.ref = ref};
   TRY_ASSIGN(const fs::path folder, folder_of(root_, content.description.operation));
-  std::vector<FileContent> files = content.files;
-  files.push_back(text_file(std::string(kManifestFile), text.text));
-  auto published = publish_folder(folder, ref.to_string(), files);
-  if (!published.ok())
-    return std::move(published).error().while_doing("saving checkpoint " + ref.to_string());
-  StoredCheckpoint stored{ref, 0, text.digest};
-  for (const FileContent& file : files) stored.total_bytes += file.size();
-  return stored;
+  auto published = publish_folder(folder, ref.to_string(), content.files, manifest);
+  if (published.ok()) return stored;
+  return std::move(published).error().while_doing("saving checkpoint " + ref.to_string());
 }
 
 Result<VerifiedCheckpoint> FileCheckpointStore::load(const OperationId& operation, CheckpointRef ref) const {

@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
+#include <vector>
 
 namespace ktrdr::checkpoints {
 namespace fs = std::filesystem;
@@ -37,8 +40,15 @@ Result<FileDescriptor> open_in(const FileDescriptor& folder, const std::string& 
   return FileDescriptor(fd);
 }
 
-Result<std::size_t> checked_size(const FileDescriptor& file, std::string_view name, std::uint64_t at_most,
-                                 const fs::path& path) {
+constexpr std::size_t kManyBytes = std::size_t{1} << 20;
+
+struct Found {
+  std::size_t size = 0;
+  bool is_ours = false;
+};
+
+Result<Found> examine(const FileDescriptor& file, std::string_view name, std::uint64_t at_most,
+                      const fs::path& path) {
   struct stat status {};
   if (::fstat(file.get(), &status) != 0) return io_error("examine", path, errno);
   if (!S_ISREG(status.st_mode)) return corrupted(name, "is not a regular file");
@@ -47,12 +57,20 @@ Result<std::size_t> checked_size(const FileDescriptor& file, std::string_view na
     return corrupted(name, "has " + std::to_string(size) + " bytes where at most " + std::to_string(at_most) +
                                " are expected");
   }
-  return static_cast<std::size_t>(size);
+  return Found{static_cast<std::size_t>(size), status.st_uid == ::geteuid()};
+}
+
+// Whether every page was read from the disk already, and without an error.
+bool is_cached(void* address, std::size_t size) {
+  const auto page_size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages((size + page_size - 1) / page_size);
+  return ::mincore(address, size, pages.data()) == 0 &&
+         std::all_of(pages.begin(), pages.end(), [](unsigned char page) { return (page & 1) != 0; });
 }
 
 // Kernels before 5.14 don't know the advice; then the pages are read when they are used. Asked twice, because
 // whoever hears that a checkpoint is damaged gives it up: a bad sector fails again, a hiccup does not.
-int read_all_pages(void* address, std::size_t size) {
+int populate(void* address, std::size_t size) {
   int error_number = 0;
   for (int tries = 0; tries < 2; ++tries) {
     if (::madvise(address, size, MADV_POPULATE_READ) == 0 || errno == EINVAL) return 0;
@@ -61,18 +79,27 @@ int read_all_pages(void* address, std::size_t size) {
   return error_number;
 }
 
+// The kernel tells only the owner which pages of a file are in the page cache; others hear that all are.
+// Of a large file, pages that are there are not asked for one by one: they are mapped many at a time when
+// they are used.
+int read_all_pages(void* address, const Found& file) {
+  if (file.size >= kManyBytes && file.is_ours && is_cached(address, file.size)) return 0;
+  return populate(address, file.size);
+}
+
 }  // namespace
 
 Result<FileBytes> map_file(const FileDescriptor& folder, std::string_view name, std::uint64_t at_most,
                            const fs::path& folder_path) {
   const fs::path path = folder_path / name;
   TRY_ASSIGN(const FileDescriptor file, open_in(folder, std::string(name), path));
-  TRY_ASSIGN(const std::size_t size, checked_size(file, name, at_most, path));
+  TRY_ASSIGN(const Found found, examine(file, name, at_most, path));
+  const std::size_t size = found.size;
   if (size == 0) return FileBytes{};
   void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (address == MAP_FAILED) return cannot_map(name, path, errno);
   std::shared_ptr<const void> owner(address, [size](void* mapped) { ::munmap(mapped, size); });
-  if (const int error_number = read_all_pages(address, size); error_number != 0) {
+  if (const int error_number = read_all_pages(address, found); error_number != 0) {
     return cannot_map(name, path, error_number);
   }
   return FileBytes{std::move(owner), std::span(static_cast<const std::byte*>(address), size)};

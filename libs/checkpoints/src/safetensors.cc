@@ -124,13 +124,6 @@ Result<std::string> safetensors_header(std::span<const TensorView> in_file_order
   return encode_length(text.size()) + text;
 }
 
-const TensorView* SafetensorsFile::find(std::string_view name) const {
-  const auto place =
-      std::lower_bound(tensors.begin(), tensors.end(), name,
-                       [](const TensorView& t, std::string_view wanted) { return t.name < wanted; });
-  return place != tensors.end() && place->name == name ? &*place : nullptr;
-}
-
 Result<SafetensorsFile> parse_safetensors(std::span<const std::byte> bytes) {
   TRY_ASSIGN(const Parts parts, split(bytes));
   TRY_ASSIGN(std::vector<TensorEntry> entries, parse_tensor_entries(parts.header));
@@ -170,10 +163,9 @@ Result<void> restore_into(const SafetensorsFile& file, TensorMap& target) {
   return {};
 }
 
-TensorMap to_tensor_map(const SafetensorsFile& file) {
+TensorMap to_tensor_map(std::span<const TensorView> tensors) {
   TensorMap map;
-  for (const TensorView& tensor : file.tensors)
-    map.put(tensor.name, tensor.dtype, tensor.shape, tensor.bytes);
+  map.assign_from(tensors);
   return map;
 }
 

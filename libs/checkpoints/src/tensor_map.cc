@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 
+#include "ktrdr/checkpoints/tensor_copy.h"
 #include "ktrdr/core/check.h"
 
 namespace ktrdr::checkpoints {
@@ -41,11 +41,6 @@ std::array<std::int64_t, 1> length_of(std::span<const Value> values) {
   return {static_cast<std::int64_t>(values.size())};
 }
 
-void copy_bytes(std::span<const std::byte> from, std::span<std::byte> to) {
-  CHECK(from.size() == to.size(), "a tensor's bytes match its shape");
-  if (!from.empty()) std::memcpy(to.data(), from.data(), from.size());
-}
-
 }  // namespace
 
 std::size_t size_of(DType dtype) { return row_of(dtype).size; }
@@ -73,7 +68,16 @@ std::optional<std::uint64_t> byte_count(DType dtype, std::span<const std::int64_
   return static_cast<std::uint64_t>(count);
 }
 
-std::span<std::byte> TensorMap::add(std::string_view name, DType dtype, std::span<const std::int64_t> shape) {
+const TensorView* find_tensor(std::span<const TensorView> tensors, std::string_view name) {
+  const auto place =
+      std::lower_bound(tensors.begin(), tensors.end(), name,
+                       [](const TensorView& t, std::string_view wanted) { return t.name < wanted; });
+  return place != tensors.end() && place->name == name ? &*place : nullptr;
+}
+
+// Without a value: whoever calls it gives it one.
+TensorMap::Tensor& TensorMap::resize(std::string_view name, DType dtype,
+                                     std::span<const std::int64_t> shape) {
   CHECK(is_tensor_name(name), "tensor names are printable ASCII");
   const auto bytes = byte_count(dtype, shape);
   CHECK(bytes.has_value(), "a tensor in memory has a size that memory can hold");
@@ -82,13 +86,19 @@ std::span<std::byte> TensorMap::add(std::string_view name, DType dtype, std::spa
   Tensor& tensor = place->second;
   tensor.dtype = dtype;
   tensor.shape.assign(shape.begin(), shape.end());
-  tensor.bytes.assign(*bytes, std::byte{0});
-  return tensor.bytes;
+  tensor.bytes.resize(*bytes);
+  return tensor;
+}
+
+std::span<std::byte> TensorMap::add(std::string_view name, DType dtype, std::span<const std::int64_t> shape) {
+  const std::span<std::byte> bytes = resize(name, dtype, shape).bytes;
+  std::fill(bytes.begin(), bytes.end(), std::byte{0});
+  return bytes;
 }
 
 void TensorMap::put(std::string_view name, DType dtype, std::span<const std::int64_t> shape,
                     std::span<const std::byte> bytes) {
-  copy_bytes(bytes, add(name, dtype, shape));
+  copy_bytes({bytes, resize(name, dtype, shape).bytes});
 }
 
 void TensorMap::put_f32(std::string_view name, std::span<const float> values) {
@@ -184,13 +194,22 @@ bool TensorMap::has_layout_of(const TensorMap& other) const {
                     });
 }
 
+void TensorMap::assign_from(std::span<const TensorView> others) {
+  const auto is_known = [this](const TensorView& tensor) { return contains(tensor.name); };
+  if (size() != others.size() || !std::all_of(others.begin(), others.end(), is_known)) tensors_.clear();
+  std::vector<TensorCopy> copies;
+  for (const TensorView& other : others)
+    copies.push_back({other.bytes, resize(other.name, other.dtype, other.shape).bytes});
+  copy_in_parallel(copies);
+}
+
 void TensorMap::assign_from(const TensorMap& other) {
   if (!has_layout_of(other)) {
     *this = other;
     return;
   }
   auto target = tensors_.begin();
-  for (const auto& [name, tensor] : other.tensors_) copy_bytes(tensor.bytes, (target++)->second.bytes);
+  for (const auto& [name, tensor] : other.tensors_) copy_bytes({tensor.bytes, (target++)->second.bytes});
 }
 
 }  // namespace ktrdr::checkpoints

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 
+#include "ktrdr/core/digest.h"
 #include "ktrdr/core/durable_file.h"
 #include "ktrdr/core/ids.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::string_view kUnfinishedSuffix = ".tmp";
 constexpr std::string_view kDeletedSuffix = ".deleted";
+constexpr std::size_t kLargestWrite = std::size_t{1} << 20;  // bytes
 
 // Random, so that two writers, or a writer and the remains of a dead one, never meet in one folder.
 std::string temporary_name(std::string_view name, std::string_view suffix) {
@@ -39,10 +41,55 @@ Result<void> make_parent(const fs::path& parent) {
   return sync_folder(parent.parent_path());
 }
 
-Result<void> write_files(const fs::path& folder, std::span<const FileContent> files) {
+// The digest is made of each piece right after it was written, while the processor's cache still holds it.
+Result<FileEntry> write_file(NewFile& file, const FileContent& content) {
+  Xxh3 digest;
+  for (auto left : content.pieces()) {
+    while (!left.empty()) {
+      const auto piece = left.first(std::min(left.size(), kLargestWrite));
+      TRY(file.write(piece));
+      digest.update(piece);
+      left = left.subspan(piece.size());
+    }
+  }
+  return FileEntry{content.name, content.size(), digest.hex()};
+}
+
+// The files of a folder while they are written. They are synced together, at the end: the disk works on the
+// first while the last is made, and the journal takes them all with the first fsync.
+class FolderInTheMaking {
+ public:
+  explicit FolderInTheMaking(const fs::path& path) : path_(path) {}
+
+  Result<void> add(const FileContent& content) {
+    TRY_ASSIGN(NewFile file, NewFile::create(path_ / content.name));
+    TRY_ASSIGN(FileEntry entry, write_file(file, content));
+    files_.push_back(std::move(file));
+    entries_.push_back(std::move(entry));
+    return {};
+  }
+  const std::vector<FileEntry>& entries() const { return entries_; }
+
+  Result<void> sync() {
+    for (NewFile& file : files_) TRY(file.sync());
+    return sync_folder(path_);
+  }
+
+ private:
+  const fs::path& path_;
+  std::vector<NewFile> files_;
+  std::vector<FileEntry> entries_;
+};
+
+Result<void> write_files(const fs::path& folder, std::span<const FileContent> files, const LastFile& last) {
   if (::mkdir(folder.c_str(), 0755) != 0) return io_error("create the folder", folder, errno);
-  for (const FileContent& file : files) TRY(write_new_file_synced(folder / file.name, file.pieces()));
-  return sync_folder(folder);
+  FolderInTheMaking made(folder);
+  for (const FileContent& file : files) TRY(made.add(file));
+  if (last) {
+    TRY_ASSIGN(const FileContent file, last(made.entries()));
+    TRY(made.add(file));
+  }
+  return made.sync();
 }
 
 // rename(2) refuses to replace a folder with something in it, so two writers of one name can't both win.
@@ -64,12 +111,12 @@ std::optional<FolderName> parse_folder_name(std::string_view text) {
 }
 
 Result<void> publish_folder(const fs::path& parent, const std::string& name,
-                            std::span<const FileContent> files) {
+                            std::span<const FileContent> files, const LastFile& last) {
   TRY(make_parent(parent));  // step 1
   TRY_ASSIGN(const bool taken, is_taken(parent / name));
   if (taken) return already_there(parent / name);
   const fs::path temporary = parent / temporary_name(name, kUnfinishedSuffix);
-  Result<void> done = write_files(temporary, files);           // steps 2 to 4
+  Result<void> done = write_files(temporary, files, last);     // steps 2 to 4
   if (done.ok()) done = rename_new(temporary, parent / name);  // step 5
   if (!done.ok()) {
     // Only to give the space back: on a full disk the next try needs it. What stays is a leftover for the

@@ -6,12 +6,15 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ktrdr/checkpoints/file_content.h"
+#include "ktrdr/checkpoints/manifest.h"
 #include "ktrdr/core/result.h"
 
 namespace ktrdr::checkpoints {
@@ -26,10 +29,13 @@ struct FolderName {
 // Nothing for names that this library never makes.
 std::optional<FolderName> parse_folder_name(std::string_view text);
 
-// Makes `parent` (a child of a root that exists) and `parent`/`name` with these files, in this order.
-// kConflict when it is already there.
+// Makes the last file of a folder from what the others have become on the disk.
+using LastFile = std::function<Result<FileContent>(std::vector<FileEntry> others)>;
+
+// Makes `parent` (a child of a root that exists) and `parent`/`name` with these files, in this order, and the
+// last one when there is one to be made. kConflict when it is already there.
 Result<void> publish_folder(const std::filesystem::path& parent, const std::string& name,
-                            std::span<const FileContent> files);
+                            std::span<const FileContent> files, const LastFile& last = nullptr);
 
 // Takes a published or unfinished folder out of sight in one step and then removes it; one that is gone
 // already is fine.

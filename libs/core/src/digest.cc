@@ -3,6 +3,9 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h>  // the same hash by the widest vectors that the processor has
+#endif
 
 #include <array>
 #include <cstdio>
@@ -20,6 +23,12 @@ std::string hex(std::span<const unsigned char> bytes) {
     text += kDigits[byte & 15];
   }
   return text;
+}
+
+std::string xxh3_hex(XXH128_hash_t hash) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  return hex(canonical.digest);
 }
 
 }  // namespace
@@ -61,10 +70,27 @@ Result<std::string> sha256_of_file(const std::filesystem::path& file) {
   return digest.hex();
 }
 
+struct Xxh3::State {
+  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> xxh3{XXH3_createState(), &XXH3_freeState};
+};
+
+Xxh3::Xxh3() : state_(std::make_unique<State>()) {
+  CHECK(state_->xxh3 != nullptr && XXH3_128bits_reset(state_->xxh3.get()) == XXH_OK,
+        "there is memory for the state of a digest");
+}
+
+Xxh3::~Xxh3() = default;
+
+Xxh3& Xxh3::update(std::span<const std::byte> bytes) {
+  CHECK(XXH3_128bits_update(state_->xxh3.get(), bytes.data(), bytes.size()) == XXH_OK,
+        "hashing memory can't fail");
+  return *this;
+}
+
+std::string Xxh3::hex() const { return xxh3_hex(XXH3_128bits_digest(state_->xxh3.get())); }
+
 std::string xxh3_128_hex(std::span<const std::byte> bytes) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes.data(), bytes.size()));
-  return hex(canonical.digest);
+  return xxh3_hex(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
 bool equal_in_constant_time(std::string_view a, std::string_view b) {

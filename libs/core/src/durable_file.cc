@@ -16,22 +16,15 @@ namespace ktrdr {
 namespace fs = std::filesystem;
 namespace {
 
+// Large enough for the disk to work well, and small against what a checkpoint writes.
+constexpr std::uint64_t kWritebackBytes = std::uint64_t{8} << 20;
+
 FileDescriptor open_file(const fs::path& path, int flags, mode_t mode = 0644) {
   int fd = -1;
   do {
     fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
   } while (fd < 0 && errno == EINTR);
   return FileDescriptor(fd);
-}
-
-Result<void> write_all(int fd, std::span<const std::byte> bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return io_error("write", path, written == 0 ? ENOSPC : errno);
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-  return {};
 }
 
 // EINTR is the one answer of fsync that says nothing about the pages, so it alone is asked again.
@@ -48,12 +41,10 @@ fs::path folder_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-Result<void> write_new(const fs::path& file, std::span<const std::span<const std::byte>> pieces,
-                       mode_t mode) {
-  const FileDescriptor fd = open_file(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-  if (!fd.is_open()) return io_error("create", file, errno);
-  for (const auto& piece : pieces) TRY(write_all(fd.get(), piece, file));
-  return sync(fd.get(), file);
+Result<void> write_new(const fs::path& path, std::span<const std::span<const std::byte>> pieces, int mode) {
+  TRY_ASSIGN(NewFile file, NewFile::create(path, mode));
+  for (const auto& piece : pieces) TRY(file.write(piece));
+  return file.sync();
 }
 
 }  // namespace
@@ -73,6 +64,35 @@ FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
 void FileDescriptor::close() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
+
+Result<NewFile> NewFile::create(fs::path file, int mode) {
+  FileDescriptor fd = open_file(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, static_cast<mode_t>(mode));
+  if (!fd.is_open()) return io_error("create", file, errno);
+  return NewFile(std::move(fd), std::move(file));
+}
+
+Result<void> NewFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return io_error("write", path_, written == 0 ? ENOSPC : errno);
+    written_ += static_cast<std::uint64_t>(written);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return written_ - given_to_disk_ >= kWritebackBytes ? start_writeback() : Result<void>();
+}
+
+// Promises nothing about durability and waits for nothing but room in the disk's queue. A file system that
+// can't do it leaves all the work to fsync.
+Result<void> NewFile::start_writeback() {
+  const auto begin = static_cast<off64_t>(std::exchange(given_to_disk_, written_));
+  const int status =
+      ::sync_file_range(fd_.get(), begin, static_cast<off64_t>(written_) - begin, SYNC_FILE_RANGE_WRITE);
+  if (status == 0 || (errno != EIO && errno != ENOSPC && errno != ENOMEM)) return {};
+  return io_error("write", path_, errno);  // nobody may have to hear of it a second time
+}
+
+Result<void> NewFile::sync() { return ktrdr::sync(fd_.get(), path_); }
 
 Result<void> write_new_file_synced(const fs::path& file, std::span<const std::span<const std::byte>> pieces) {
   return write_new(file, pieces, 0644);
@@ -99,7 +119,7 @@ Result<void> rename_durably(const fs::path& from, const fs::path& to) {
 Result<void> replace_file_durably(const fs::path& file, std::string_view content, int mode) {
   const fs::path temporary = file.string() + "." + random_hex(4) + ".tmp";
   const std::span<const std::byte> piece = std::as_bytes(std::span(content));
-  Result<void> done = write_new(temporary, {&piece, 1}, static_cast<mode_t>(mode));
+  Result<void> done = write_new(temporary, {&piece, 1}, mode);
   if (done.ok()) done = rename_durably(temporary, file);
   if (!done.ok()) ::unlink(temporary.c_str());
   return done;

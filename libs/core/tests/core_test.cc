@@ -69,6 +69,32 @@ TEST(Digest, KnownAnswers) {
   EXPECT_FALSE(equal_in_constant_time("secret", "secret1"));
 }
 
+TEST(Digest, AStreamInPiecesIsTheDigestOfTheWhole) {
+  std::string text(300'000, 'x');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7);
+  const auto bytes = std::as_bytes(std::span(text));
+  Xxh3 digest;
+  EXPECT_EQ(digest.hex(), xxh3_128_hex({}));
+  digest.update(bytes.first(1)).update({}).update(bytes.subspan(1, 99'999)).update(bytes.subspan(100'000));
+  EXPECT_EQ(digest.hex(), xxh3_128_hex(bytes));
+  EXPECT_NE(digest.update(bytes.first(1)).hex(), xxh3_128_hex(bytes));
+}
+
+TEST(DurableFile, ALargeFileInPiecesHoldsThemAllInOrder) {
+  const testing::TemporaryFolder folder;
+  auto file = NewFile::create(folder / "large");
+  ASSERT_TRUE(file.ok());
+  std::string expected;
+  for (int i = 0; i < 20; ++i) {  // more than the disk is given at once
+    const std::string piece(1'000'001, static_cast<char>('a' + i));
+    ASSERT_TRUE(file->write(std::as_bytes(std::span(piece))).ok());
+    expected += piece;
+  }
+  ASSERT_TRUE(file->sync().ok());
+  EXPECT_TRUE(read_file(folder / "large", expected.size()).value() == expected);
+  EXPECT_FALSE(NewFile::create(folder / "large").ok());
+}
+
 TEST(DurableFile, ReplacesWholeFiles) {
   const TemporaryFolder folder;
   ASSERT_THAT(replace_file_durably(folder / "f", "one"), IsOk());

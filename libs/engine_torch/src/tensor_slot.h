@@ -22,7 +22,8 @@ struct TensorSlot {
 
 void copy_out(const std::vector<TensorSlot>& slots, checkpoints::TensorMap& into);
 
-// All or nothing: kCheckpointCorrupted names the first tensor that does not fit, before anything was copied.
-Result<void> copy_in(const checkpoints::TensorMap& from, const std::vector<TensorSlot>& slots);
+// `from` is in the order of the names. All or nothing: kCheckpointCorrupted names the first tensor that does
+// not fit, before anything was copied.
+Result<void> copy_in(std::span<const checkpoints::TensorView> from, const std::vector<TensorSlot>& slots);
 
 }  // namespace ktrdr::engine_torch

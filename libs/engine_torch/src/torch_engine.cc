@@ -40,6 +40,7 @@ namespace {
 
 using checkpoints::DType;
 using checkpoints::TensorMap;
+using checkpoints::TensorView;
 using strategy::Activation;
 using strategy::Dataset;
 using strategy::Strategy;
@@ -327,8 +328,12 @@ class TorchEngine final : public training::Engine {
 
   void snapshot_model(TensorMap& into) const override { copy_out(model_slots_, into); }
   void snapshot_optimizer(TensorMap& into) const override { copy_out(optimizer_slots_, into); }
-  Result<void> restore_model(const TensorMap& from) override { return copy_in(from, model_slots_); }
-  Result<void> restore_optimizer(const TensorMap& from) override { return copy_in(from, optimizer_slots_); }
+  Result<void> restore_model(std::span<const TensorView> from) override {
+    return copy_in(from, model_slots_);
+  }
+  Result<void> restore_optimizer(std::span<const TensorView> from) override {
+    return copy_in(from, optimizer_slots_);
+  }
 
  private:
   Result<LossSums> make_gradients(std::int64_t global_step) {

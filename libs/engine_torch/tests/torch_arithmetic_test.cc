@@ -47,7 +47,7 @@ struct TinyNet {
 
   std::unique_ptr<training::Engine> engine() const {
     auto made = make_engine(strategy, dataset);
-    EXPECT_THAT(made->restore_model(model), IsOk());
+    EXPECT_THAT(made->restore_model(model.views()), IsOk());
     return made;
   }
 };

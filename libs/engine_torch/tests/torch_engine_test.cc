@@ -114,8 +114,8 @@ TEST(TorchEngine, AMisfittingTensorIsRefusedAndChangesNothing) {
   EngineState other = state_of(*make_engine(make_strategy(), dataset, 7));
   other.model.put_f32("6.bias", std::vector<float>{1, 2});
   other.optimizer.put_scalar("step", 1.0);
-  EXPECT_THAT(engine->restore_model(other.model), SaysError("6.bias"));
-  EXPECT_THAT(engine->restore_optimizer(other.optimizer), FailsWith(ErrorCode::kCheckpointCorrupted));
+  EXPECT_THAT(engine->restore_model(other.model.views()), SaysError("6.bias"));
+  EXPECT_THAT(engine->restore_optimizer(other.optimizer.views()), FailsWith(ErrorCode::kCheckpointCorrupted));
   EXPECT_EQ(state_of(*engine), before);
 }
 
@@ -162,7 +162,7 @@ TEST(TorchEngine, ALossThatIsNotFiniteStopsBeforeTheOptimizer) {
   const auto engine = make_engine(make_strategy(), dataset);
   checkpoints::TensorMap model = state_of(*engine).model;
   model.put_f32("6.bias", std::vector<float>{std::numeric_limits<float>::quiet_NaN(), 0, 0});
-  ASSERT_THAT(engine->restore_model(model), IsOk());
+  ASSERT_THAT(engine->restore_model(model.views()), IsOk());
   const EngineState before = state_of(*engine);
   const auto sums = engine->train_batch(rows_of_step(0), 1234, 0.01);
   EXPECT_THAT(sums, FailsWith(ErrorCode::kInternal));
@@ -179,7 +179,7 @@ TEST(TorchEngine, AGradientThatIsNotFiniteStopsBeforeTheOptimizer) {
   checkpoints::TensorMap zeros = state_of(*engine).model;
   zeros.add("0.weight", checkpoints::DType::kF32, Shape{3, 5});
   std::ranges::fill(zeros.mutable_bytes("0.weight"), std::byte{0});
-  ASSERT_THAT(engine->restore_model(zeros), IsOk());
+  ASSERT_THAT(engine->restore_model(zeros.views()), IsOk());
   const EngineState before = state_of(*engine);
   EXPECT_THAT(engine->train_batch(rows_of_step(0), 5, 0.01), SaysError("The gradient of step 5"));
   EXPECT_EQ(state_of(*engine), before);

@@ -52,7 +52,8 @@ int train(const std::vector<std::string>& arguments) {
     std::ifstream file(arguments.at(2), std::ios::binary);
     read_tensors(file, state.model);
     read_tensors(file, state.optimizer);
-    CHECK(file.good() && engine->restore_model(state.model) && engine->restore_optimizer(state.optimizer),
+    CHECK(file.good() && engine->restore_model(state.model.views()) &&
+              engine->restore_optimizer(state.optimizer.views()),
           "the process before left its state");
   }
   train_steps(*engine, begin, end);

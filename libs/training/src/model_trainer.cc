@@ -109,10 +109,9 @@ Result<void> ModelTrainer::restore(TrainingResumeContext context) {
   const Result<void> fits = check_fits(context.trainer_state);
   if (!fits.ok() && !options_.allow_changes) return fits;
   TRY(engine_.restore_model(context.model_weights));
-  context.model_weights = {};  // never a second copy longer than needed
   TRY(engine_.restore_optimizer(context.optimizer_state));
-  context.optimizer_state = {};
-  if (context.best_model_weights) best_model_ = std::move(*context.best_model_weights);
+  if (context.best_model_weights) best_model_.restore(*context.best_model_weights);
+  context.tensors_owner.reset();
   state_ = std::move(context.trainer_state);
   if (!fits.ok()) adapt_to_changes();
   report(api::Phase::kRestoring);
@@ -229,13 +228,14 @@ void ModelTrainer::commit_epoch(const LossSums& validation) {
 void ModelTrainer::remember_best(std::int64_t epoch, double loss, double accuracy) {
   if (!(loss < state_.best.validation_loss)) return;  // also when it is NaN
   state_.best = {.epoch = epoch, .validation_loss = loss, .validation_accuracy = accuracy};
-  engine_.snapshot_model(best_model_);
+  if (sink_.idle()) snapshot_.best_model.reset();  // nobody reads it any more
+  best_model_.remember(engine_);
 }
 
 // ---- checkpoints and stops ----
 
 void ModelTrainer::take() {
-  take_snapshot(engine_, state_, state_.best.exists() ? &best_model_ : nullptr, snapshot_);
+  take_snapshot(engine_, state_, state_.best.exists() ? best_model_.share() : nullptr, snapshot_);
   ++checkpoints_taken_;
 }
 
@@ -274,7 +274,7 @@ Result<TrainingOutcome> ModelTrainer::evaluate() {
   TrainingOutcome completed = outcome(TrainingOutcome::Kind::kCompleted);
   completed.metrics = metrics();
   if (state_.best.exists()) {
-    TRY(engine_.restore_model(best_model_));
+    TRY(engine_.restore_model(best_model_.share()->views()));
   }
   std::vector<std::int64_t> predictions;
   TRY_ASSIGN(const LossSums sums, engine_.evaluate(dataset_.test, &predictions));

@@ -36,11 +36,14 @@ Result<TrainingResumeContext> finish(TrainingResumeContext context, const Tensor
   return context;
 }
 
-Result<TrainingResumeContext> to_context(const VerifiedCheckpoint& checkpoint) {
+Result<TrainingResumeContext> to_context(VerifiedCheckpoint loaded) {
+  const auto owner = std::make_shared<const VerifiedCheckpoint>(std::move(loaded));
+  const VerifiedCheckpoint& checkpoint = *owner;
   TrainingResumeContext context;
-  context.model_weights = to_tensor_map(checkpoint.model());
-  context.optimizer_state = to_tensor_map(checkpoint.optimizer());
-  if (const auto* best = checkpoint.best_model()) context.best_model_weights = to_tensor_map(*best);
+  context.tensors_owner = owner;
+  context.model_weights = checkpoint.model().tensors;
+  context.optimizer_state = checkpoint.optimizer().tensors;
+  if (const auto* best = checkpoint.best_model()) context.best_model_weights = best->tensors;
   context.identity = checkpoint.manifest().identity;
   context.strategy_yaml = std::string(checkpoint.text(checkpoints::kStrategyFile));
   TRY_ASSIGN(context, finish(std::move(context), to_tensor_map(checkpoint.trainer())));
@@ -62,17 +65,19 @@ Result<TrainingResumeContext> restore_from_checkpoint(const checkpoints::Checkpo
     if (loaded.error().code == ErrorCode::kCheckpointNotFound) return CheckpointNotFoundError(operation);
     return std::move(loaded).error().while_doing("restoring checkpoint " + ref.to_string());
   }
-  auto context = to_context(*loaded);
+  auto context = to_context(*std::move(loaded));
   if (!context.ok()) return std::move(context).error().while_doing("restoring checkpoint " + ref.to_string());
   return context;
 }
 
 Result<TrainingResumeContext> resume_context(const TrainingSnapshot& snapshot) {
+  const auto copy = std::make_shared<const TrainingSnapshot>(snapshot);
   TrainingResumeContext context;
-  context.model_weights = snapshot.model;
-  context.optimizer_state = snapshot.optimizer;
-  if (snapshot.has_best) context.best_model_weights = snapshot.best_model;
-  return finish(std::move(context), snapshot.trainer);
+  context.tensors_owner = copy;
+  context.model_weights = copy->model.views();
+  context.optimizer_state = copy->optimizer.views();
+  if (copy->best_model != nullptr) context.best_model_weights = copy->best_model->views();
+  return finish(std::move(context), copy->trainer);
 }
 
 Error CheckpointNotFoundError(const OperationId& operation) {

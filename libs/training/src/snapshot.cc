@@ -4,13 +4,12 @@
 
 namespace ktrdr::training {
 
-void take_snapshot(const Engine& engine, const TrainerState& state, const checkpoints::TensorMap* best_model,
-                   TrainingSnapshot& into) {
+void take_snapshot(const Engine& engine, const TrainerState& state,
+                   std::shared_ptr<const checkpoints::TensorMap> best_model, TrainingSnapshot& into) {
   engine.snapshot_model(into.model);
   engine.snapshot_optimizer(into.optimizer);
   write_trainer_state(state, into.trainer);
-  into.has_best = best_model != nullptr;
-  if (best_model != nullptr) into.best_model.assign_from(*best_model);
+  into.best_model = std::move(best_model);
   into.position = state.position;
   into.global_step = state.global_step;
 }
@@ -26,7 +25,7 @@ Result<std::vector<checkpoints::FileContent>> snapshot_files(const TrainingSnaps
   TRY(add(checkpoints::kModelFile, snapshot.model));
   TRY(add(checkpoints::kOptimizerFile, snapshot.optimizer));
   TRY(add(checkpoints::kTrainerFile, snapshot.trainer));
-  if (snapshot.has_best) TRY(add(checkpoints::kBestModelFile, snapshot.best_model));
+  if (snapshot.best_model != nullptr) TRY(add(checkpoints::kBestModelFile, *snapshot.best_model));
   return files;
 }
 

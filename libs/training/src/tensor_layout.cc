@@ -1,5 +1,6 @@
 #include "ktrdr/training/tensor_layout.h"
 
+#include <algorithm>
 #include <string>
 
 namespace ktrdr::training {
@@ -18,17 +19,20 @@ Error corrupted(const std::string& text) { return {ErrorCode::kCheckpointCorrupt
 
 }  // namespace
 
-Result<void> check_same_layout(const checkpoints::TensorMap& expected, const checkpoints::TensorMap& given) {
-  for (const checkpoints::TensorView& tensor : expected.views()) {
-    const auto found = given.find(tensor.name);
-    if (!found) return corrupted("The tensor '" + tensor.name + "' is missing.");
+Result<void> check_same_layout(std::span<const checkpoints::TensorView> expected,
+                               std::span<const checkpoints::TensorView> given) {
+  for (const checkpoints::TensorView& tensor : expected) {
+    const checkpoints::TensorView* found = find_tensor(given, tensor.name);
+    if (found == nullptr) return corrupted("The tensor '" + tensor.name + "' is missing.");
     if (found->dtype != tensor.dtype || found->shape != tensor.shape) {
       return corrupted("The tensor '" + tensor.name + "' is " + describe(*found) + ", but this model needs " +
                        describe(tensor) + ".");
     }
   }
-  for (const checkpoints::TensorView& tensor : given.views()) {
-    if (!expected.contains(tensor.name)) return corrupted("This model has no tensor '" + tensor.name + "'.");
+  for (const checkpoints::TensorView& tensor : given) {
+    const auto is_it = [&](const checkpoints::TensorView& t) { return t.name == tensor.name; };
+    if (std::none_of(expected.begin(), expected.end(), is_it))
+      return corrupted("This model has no tensor '" + tensor.name + "'.");
   }
   return {};
 }

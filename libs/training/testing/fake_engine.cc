@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "ktrdr/checkpoints/safetensors.h"
 #include "ktrdr/core/check.h"
 #include "ktrdr/strategy/labels.h"
 #include "ktrdr/training/random.h"
@@ -12,6 +13,7 @@ namespace ktrdr::training::testing {
 namespace {
 
 using checkpoints::TensorMap;
+using checkpoints::TensorView;
 
 constexpr auto kClasses = static_cast<std::size_t>(strategy::kLabelClasses);
 
@@ -101,17 +103,19 @@ class FakeEngine final : public Engine {
     into.put_scalar("step", adam_steps_);
   }
 
-  Result<void> restore_model(const TensorMap& from) override {
+  Result<void> restore_model(std::span<const TensorView> tensors) override {
     TensorMap expected;
     snapshot_model(expected);
-    TRY(check_same_layout(expected, from));
+    TRY(check_same_layout(expected.views(), tensors));
+    const TensorMap from = checkpoints::to_tensor_map(tensors);
     for (Parameter* parameter : {&weight_, &bias_}) get(from, parameter->name, parameter->value);
     return {};
   }
-  Result<void> restore_optimizer(const TensorMap& from) override {
+  Result<void> restore_optimizer(std::span<const TensorView> tensors) override {
     TensorMap expected;
     snapshot_optimizer(expected);
-    TRY(check_same_layout(expected, from));
+    TRY(check_same_layout(expected.views(), tensors));
+    const TensorMap from = checkpoints::to_tensor_map(tensors);
     for (Parameter* parameter : {&weight_, &bias_}) {
       get(from, parameter->name + ".exp_avg", parameter->moment1);
       get(from, parameter->name + ".exp_avg_sq", parameter->moment2);

@@ -155,12 +155,12 @@ TEST_F(ExactResume, Cause4_TheBestModelIsACopyAndItsWeightsAreHandedBack) {
   change_evaluation_ = [&](LossSums& sums) { sums.weighted_loss = 1.0 + validations++ / 4; };
   const Process first_epoch = run(std::nullopt, batches() + 4 + 1);
   ASSERT_EQ(first_epoch.state.best.epoch, 0);
-  ASSERT_TRUE(first_epoch.last_saved().has_best);
-  EXPECT_NE(first_epoch.last_saved().best_model, first_epoch.last_saved().model);
+  ASSERT_NE(first_epoch.last_saved().best_model, nullptr);
+  EXPECT_NE(*first_epoch.last_saved().best_model, first_epoch.last_saved().model);
   const Process resumed = run(context_of(first_epoch));
   ASSERT_TRUE(resumed.completed());
   EXPECT_EQ(resumed.state.best.epoch, 0);
-  EXPECT_EQ(resumed.ending.model, first_epoch.last_saved().best_model);
+  EXPECT_EQ(resumed.ending.model, *first_epoch.last_saved().best_model);
   EXPECT_EQ(resumed.state.history.size(), 4U);
 }
 

@@ -101,7 +101,7 @@ TEST_F(ModelTrainerTest, LeavesTheWholeEndOfAnEpochToTheResumeWhenItIsStoppedIns
     EXPECT_EQ(stopped.last_saved().position,
               (Position{.start_epoch = 0, .start_batch = batches(), .validation_pending = true}));
     EXPECT_TRUE(stopped.state.history.empty());
-    EXPECT_FALSE(stopped.last_saved().has_best);
+    EXPECT_EQ(stopped.last_saved().best_model, nullptr);
     EXPECT_TRUE(stopped.observer.epochs.empty());
   }
 }
@@ -232,7 +232,7 @@ TEST_F(ModelTrainerTest, ReportsItsPhases) {
 TEST_F(ModelTrainerTest, RefusesACheckpointOfAnotherModelBeforeItTrains) {
   const Process stopped = run(std::nullopt, 3);
   auto context = context_of(stopped);
-  context.model_weights.add("0.weight", checkpoints::DType::kF32, std::vector<std::int64_t>{3, 5});
+  context.model_weights.back().shape = {3, 5};
   const Process refused = run(std::move(context));
   EXPECT_THAT(*refused.outcome, FailsWith(ErrorCode::kCheckpointCorrupted));
   EXPECT_TRUE(refused.steps.empty());

@@ -49,9 +49,9 @@ TEST_F(RestoreTest, GivesBackEverythingThatWasSaved) {
   ASSERT_THAT(context, IsOk());
   EXPECT_EQ(context->start_epoch, 1);
   EXPECT_EQ(context->start_batch, 3);
-  EXPECT_EQ(context->model_weights, stopped.last_saved().model);
-  EXPECT_EQ(context->optimizer_state, stopped.last_saved().optimizer);
-  EXPECT_EQ(context->best_model_weights, stopped.last_saved().best_model);
+  EXPECT_EQ(to_tensor_map(context->model_weights), stopped.last_saved().model);
+  EXPECT_EQ(to_tensor_map(context->optimizer_state), stopped.last_saved().optimizer);
+  EXPECT_EQ(to_tensor_map(*context->best_model_weights), *stopped.last_saved().best_model);
   EXPECT_EQ(context->training_history(), stopped.state.history);
   EXPECT_EQ(context->best_val_loss(), stopped.state.best.validation_loss);
   EXPECT_EQ(context->identity.at("engine"), "fake");
@@ -113,17 +113,18 @@ TEST_F(RestoreTest, RefusesAManifestThatTellsAnotherPosition) {
 
 TEST_F(RestoreTest, RefusesABestEpochWithoutItsModelAndAModelWithoutAnEpoch) {
   TrainingSnapshot snapshot = stopped_run().last_saved();
-  snapshot.has_best = false;
+  snapshot.best_model = nullptr;
   EXPECT_THAT(resume_context(snapshot), FailsWith(ErrorCode::kCheckpointCorrupted));
   snapshot = run(std::nullopt, 2).last_saved();
-  snapshot.has_best = true;
-  snapshot.best_model = snapshot.model;
+  snapshot.best_model = std::make_shared<const checkpoints::TensorMap>(snapshot.model);
   EXPECT_THAT(resume_context(snapshot), FailsWith(ErrorCode::kCheckpointCorrupted));
 }
 
 TEST_F(RestoreTest, RefusesABestModelOfAnotherShape) {
   TrainingSnapshot snapshot = stopped_run().last_saved();
-  snapshot.best_model.add("0.bias", checkpoints::DType::kF32, std::vector<std::int64_t>{4});
+  checkpoints::TensorMap best = *snapshot.best_model;
+  best.add("0.bias", checkpoints::DType::kF32, std::vector<std::int64_t>{4});
+  snapshot.best_model = std::make_shared<const checkpoints::TensorMap>(std::move(best));
   EXPECT_THAT(resume_context(snapshot), SaysError("0.bias"));
 }
 

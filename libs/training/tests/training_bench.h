@@ -63,10 +63,10 @@ class WatchedEngine final : public Engine {
   }
   void snapshot_model(checkpoints::TensorMap& into) const override { engine_.snapshot_model(into); }
   void snapshot_optimizer(checkpoints::TensorMap& into) const override { engine_.snapshot_optimizer(into); }
-  Result<void> restore_model(const checkpoints::TensorMap& from) override {
+  Result<void> restore_model(std::span<const checkpoints::TensorView> from) override {
     return engine_.restore_model(from);
   }
-  Result<void> restore_optimizer(const checkpoints::TensorMap& from) override {
+  Result<void> restore_optimizer(std::span<const checkpoints::TensorView> from) override {
     return engine_.restore_optimizer(from);
   }
 

@@ -33,6 +33,8 @@ struct StoredCheckpoint {
 // is not a checkpoint: a bad id or file name, two files of one name, a required file that is missing or
 // empty.
 Result<Manifest> describe(const CheckpointContent& content);
+// The same for files whose digests are known already; in any order.
+Result<Manifest> describe(const CheckpointDescription& description, std::vector<FileEntry> files);
 
 // Safe to call from several threads, and in stores that share their storage from several processes.
 // An operation id that is not valid is answered with kInvalidArgument by every function.

@@ -29,7 +29,7 @@ Result<std::string> safetensors_header(std::span<const TensorView> in_file_order
 // The views into the bytes of one file; whoever lent those bytes keeps them.
 struct SafetensorsFile {
   std::vector<TensorView> tensors;  // in the order of the names
-  const TensorView* find(std::string_view name) const;
+  const TensorView* find(std::string_view name) const { return find_tensor(tensors, name); }
 };
 
 // Reads a file strictly, before anything is built from it: header of at most 1 MiB, no unknown dtype, no
@@ -44,6 +44,7 @@ Result<void> check_layout(const SafetensorsFile& file, const TensorMap& expected
 // memory. On an error `target` is unchanged.
 Result<void> restore_into(const SafetensorsFile& file, TensorMap& target);
 
-TensorMap to_tensor_map(const SafetensorsFile& file);
+TensorMap to_tensor_map(std::span<const TensorView> tensors);
+inline TensorMap to_tensor_map(const SafetensorsFile& file) { return to_tensor_map(file.tensors); }
 
 }  // namespace ktrdr::checkpoints

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,13 +38,30 @@ struct TensorView {
   std::span<const std::byte> bytes;
 };
 
+// Of tensors in the order of their names; null when there is none of this name.
+const TensorView* find_tensor(std::span<const TensorView> tensors, std::string_view name);
+
+// A vector's memory that is not zeroed before it is filled in.
+struct UninitializedBytes : std::allocator<std::byte> {
+  template <class>
+  struct rebind {
+    using other = UninitializedBytes;
+  };
+  template <class Value>
+  void construct(Value*) {}
+  template <class Value, class... Arguments>
+  void construct(Value* place, Arguments&&... arguments) {
+    std::construct_at(place, std::forward<Arguments>(arguments)...);
+  }
+};
+
 // Owns tensors under their names, in the order of the names. Memory once taken is kept: giving a tensor a new
 // value of the same dtype and shape, and assign_from() a map of the same layout, allocate nothing, so a
 // trainer can take its snapshot into warm memory. Not safe for use from several threads without a lock.
 class TensorMap {
  public:
-  // Adds a tensor of zeros, or changes what there is to this dtype and shape, and lends its memory to be
-  // filled in. The memory stays valid until the tensor is added again with another size.
+  // Adds a tensor of zeros, or makes zeros of this dtype and shape of what there is, and lends its memory to
+  // be filled in. The memory stays valid until the tensor is added again with another size.
   std::span<std::byte> add(std::string_view name, DType dtype, std::span<const std::int64_t> shape);
 
   // Adds a tensor or gives it a new value.
@@ -71,8 +89,9 @@ class TensorMap {
   Result<double> f64_scalar(std::string_view name) const;
   Result<std::int64_t> i64_scalar(std::string_view name) const;
 
-  bool has_layout_of(const TensorMap& other) const;  // the same names, dtypes and shapes
-  void assign_from(const TensorMap& other);          // becomes equal to `other`
+  bool has_layout_of(const TensorMap& other) const;      // the same names, dtypes and shapes
+  void assign_from(const TensorMap& other);              // becomes equal to `other`
+  void assign_from(std::span<const TensorView> others);  // the same; no two may have one name
   bool operator==(const TensorMap& other) const =
       default;  // bits, so NaN equals itself and 0.0 differs from -0.0
 
@@ -80,9 +99,11 @@ class TensorMap {
   struct Tensor {
     DType dtype = DType::kF32;
     std::vector<std::int64_t> shape;
-    std::vector<std::byte> bytes;
+    std::vector<std::byte, UninitializedBytes> bytes;
     bool operator==(const Tensor&) const = default;
   };
+
+  Tensor& resize(std::string_view name, DType dtype, std::span<const std::int64_t> shape);
 
   template <class Value>
   Result<std::span<const Value>> values(std::string_view name, DType dtype) const;

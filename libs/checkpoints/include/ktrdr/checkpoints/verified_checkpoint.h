@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ktrdr/checkpoints/artifacts.h"
 #include "ktrdr/checkpoints/manifest.h"
@@ -22,7 +23,7 @@ struct FileBytes {
   std::span<const std::byte> bytes;
 };
 
-// The files of one checkpoint, as one store keeps them.
+// The files of one checkpoint, as one store keeps them. Safe to call from several threads.
 class CheckpointFiles {
  public:
   virtual ~CheckpointFiles() = default;
@@ -66,6 +67,8 @@ class VerifiedCheckpoint {
   };
 
   static Result<File> verify_file(const FileEntry& entry, const CheckpointFiles& files);
+  static std::vector<Result<File>> verify_files(std::span<const FileEntry> entries,
+                                                const CheckpointFiles& files);
   const File* find(std::string_view file) const;
 
   Manifest manifest_;

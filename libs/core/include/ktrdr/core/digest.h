@@ -33,6 +33,22 @@ class Sha256 {
 std::string sha256_hex(std::string_view text);
 Result<std::string> sha256_of_file(const std::filesystem::path& file);
 
+// Streaming XXH3-128. Not shared between threads.
+class Xxh3 {
+ public:
+  Xxh3();
+  ~Xxh3();
+  Xxh3(const Xxh3&) = delete;
+  Xxh3& operator=(const Xxh3&) = delete;
+
+  Xxh3& update(std::span<const std::byte> bytes);
+  std::string hex() const;  // of all bytes so far
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 std::string xxh3_128_hex(std::span<const std::byte> bytes);
 
 // Equal-length comparison whose time does not depend on where two secrets differ.

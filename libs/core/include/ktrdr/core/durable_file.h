@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <span>
 #include <string>
@@ -30,6 +31,25 @@ class FileDescriptor {
 
  private:
   int fd_ = -1;
+};
+
+// A file that is being written; it must not have existed. The disk begins with what was written while more is
+// being written, so that sync() has little left to wait for. After any error, or without sync(), what the
+// file holds is unknown: it must be given up.
+class NewFile {
+ public:
+  static Result<NewFile> create(std::filesystem::path file, int mode = 0644);
+
+  Result<void> write(std::span<const std::byte> bytes);  // an interrupted or short write goes on
+  Result<void> sync();                                   // fsync; asked once
+
+ private:
+  NewFile(FileDescriptor fd, std::filesystem::path path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  Result<void> start_writeback();
+
+  FileDescriptor fd_;
+  std::filesystem::path path_;
+  std::uint64_t written_ = 0, given_to_disk_ = 0;  // bytes
 };
 
 // Creates `file` (it must not exist), writes the pieces in order and fsyncs it. Not atomic: write into a

@@ -65,10 +65,11 @@ class Engine {
   virtual void snapshot_model(checkpoints::TensorMap& into) const = 0;
   virtual void snapshot_optimizer(checkpoints::TensorMap& into) const = 0;
 
-  // Takes exactly what a snapshot gave. kCheckpointCorrupted names the first tensor that is missing, unknown
-  // or has another type or shape; nothing was changed then.
-  virtual Result<void> restore_model(const checkpoints::TensorMap& from) = 0;
-  virtual Result<void> restore_optimizer(const checkpoints::TensorMap& from) = 0;
+  // Copies exactly what a snapshot gave, in the order of the names, from memory that need not live longer.
+  // kCheckpointCorrupted names the first tensor that is missing, unknown or has another type or shape;
+  // nothing was changed then.
+  virtual Result<void> restore_model(std::span<const checkpoints::TensorView> from) = 0;
+  virtual Result<void> restore_optimizer(std::span<const checkpoints::TensorView> from) = 0;
 };
 
 // Makes engines of one kind. Used by one thread at a time; outlives what it makes.

@@ -24,6 +24,7 @@
 #include "ktrdr/core/result.h"
 #include "ktrdr/strategy/dataset.h"
 #include "ktrdr/strategy/strategy.h"
+#include "ktrdr/training/best_model.h"
 #include "ktrdr/training/checkpoint_policy.h"
 #include "ktrdr/training/checkpoint_sink.h"
 #include "ktrdr/training/engine.h"
@@ -129,7 +130,7 @@ class ModelTrainer {
   std::optional<TrainingResumeContext> resume_;
 
   TrainerState state_;
-  checkpoints::TensorMap best_model_;
+  BestModel best_model_;
   TrainingSnapshot snapshot_;
   std::optional<CheckpointPolicy> policy_;  // from the moment training begins
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ktrdr/checkpoints/checkpoint_store.h"
 #include "ktrdr/checkpoints/tensor_map.h"
@@ -16,7 +18,7 @@
 namespace ktrdr::training {
 
 // Everything a trainer needs to go on at exactly the batch boundary of a checkpoint. Given to ModelTrainer,
-// which takes the tensors over and frees each copy as soon as the engine has it.
+// which copies the tensors to where they belong and then lets go of the memory they were in.
 //
 // The seed's other fields have moved: scheduler_state is in trainer_state.schedule (and never optional), and
 // original_request is the operation's row (api::TrainingJob::request); the checkpoint holds what must be
@@ -24,8 +26,10 @@ namespace ktrdr::training {
 struct TrainingResumeContext {
   std::int64_t start_epoch = 0;  // the epoch to go on with: the last completed one + 1 ...
   std::int64_t start_batch = 0;  // ... and the next batch in it
-  checkpoints::TensorMap model_weights, optimizer_state;
-  std::optional<checkpoints::TensorMap> best_model_weights;
+  // Verified, each in the order of the names, and in the memory of `tensors_owner`: the mapped files.
+  std::vector<checkpoints::TensorView> model_weights, optimizer_state;
+  std::optional<std::vector<checkpoints::TensorView>> best_model_weights;
+  std::shared_ptr<const void> tensors_owner;
   TrainerState trainer_state;
   std::map<std::string, std::string> identity;  // of the run that wrote it, see check_same_experiment()
   std::string strategy_yaml;                    // "" when the checkpoint has no copy

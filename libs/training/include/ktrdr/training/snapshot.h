@@ -2,7 +2,7 @@
 // so that taking it is a copy into warm memory: the only moment at which training waits for a checkpoint.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <vector>
 
 #include "ktrdr/checkpoints/file_content.h"
@@ -15,15 +15,15 @@ namespace ktrdr::training {
 
 struct TrainingSnapshot {
   checkpoints::TensorMap model, optimizer, trainer;
-  bool has_best = false;
-  checkpoints::TensorMap best_model;  // a copy, never an alias; meaningless without has_best
+  // Null when no epoch was best yet. A copy, never an alias of what is trained; who shares it changes it no
+  // more.
+  std::shared_ptr<const checkpoints::TensorMap> best_model;
   Position position;
   std::int64_t global_step = 0;
 };
 
-// `best_model` may be null: no epoch was best yet.
-void take_snapshot(const Engine& engine, const TrainerState& state, const checkpoints::TensorMap* best_model,
-                   TrainingSnapshot& into);
+void take_snapshot(const Engine& engine, const TrainerState& state,
+                   std::shared_ptr<const checkpoints::TensorMap> best_model, TrainingSnapshot& into);
 
 // The files of a checkpoint, which borrow the snapshot's memory: it must not change until they are written.
 Result<std::vector<checkpoints::FileContent>> snapshot_files(const TrainingSnapshot& snapshot);

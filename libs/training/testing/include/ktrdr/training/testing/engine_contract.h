@@ -91,8 +91,8 @@ class EngineContract : public ::testing::TestWithParam<EngineMaker> {
     train(*stopped, 0, stop_at);
     const EngineBits saved(*stopped);
     const auto resumed = create(kSeed);
-    ASSERT_THAT(resumed->restore_model(saved.model), IsOk());
-    ASSERT_THAT(resumed->restore_optimizer(saved.optimizer), IsOk());
+    ASSERT_THAT(resumed->restore_model(saved.model.views()), IsOk());
+    ASSERT_THAT(resumed->restore_optimizer(saved.optimizer.views()), IsOk());
     EXPECT_EQ(EngineBits(*resumed), saved);
     train(*resumed, stop_at, end);
     EXPECT_EQ(EngineBits(*resumed), EngineBits(*undisturbed)) << "stopped at step " << stop_at;
@@ -175,8 +175,8 @@ TEST_P(EngineContract, ARestoreReplacesEverythingThatWasTrained) {
   ASSERT_NE(expected, start);
   const auto used = create(99);
   train(*used, 0, 7);
-  ASSERT_THAT(used->restore_model(start.model), IsOk());
-  ASSERT_THAT(used->restore_optimizer(start.optimizer), IsOk());
+  ASSERT_THAT(used->restore_model(start.model.views()), IsOk());
+  ASSERT_THAT(used->restore_optimizer(start.optimizer.views()), IsOk());
   EXPECT_EQ(EngineBits(*used), start);
 }
 
@@ -234,10 +234,10 @@ TEST_P(EngineContract, ARestoreRefusesWhatDoesNotFitAndChangesNothing) {
   train(*engine, 0, 2);
   const EngineBits before(*engine);
   for (const auto& wrong : wrong_maps(given.model)) {
-    EXPECT_THAT(engine->restore_model(wrong), FailsWith(ErrorCode::kCheckpointCorrupted));
+    EXPECT_THAT(engine->restore_model(wrong.views()), FailsWith(ErrorCode::kCheckpointCorrupted));
   }
   for (const auto& wrong : wrong_maps(given.optimizer)) {
-    EXPECT_THAT(engine->restore_optimizer(wrong), FailsWith(ErrorCode::kCheckpointCorrupted));
+    EXPECT_THAT(engine->restore_optimizer(wrong.views()), FailsWith(ErrorCode::kCheckpointCorrupted));
   }
   EXPECT_THAT(engine->restore_model({}), FailsWith(ErrorCode::kCheckpointCorrupted));
   EXPECT_EQ(EngineBits(*engine), before);
@@ -258,7 +258,7 @@ TEST_P(EngineContract, EvaluatingDependsOnTheWeightsOnly) {
   train(*trained, 0, 3);
   ASSERT_THAT(trained->train_batch(std::vector<std::int64_t>{5}, 3, kRate), IsOk());  // another size of batch
   const auto fresh = create(11);
-  ASSERT_THAT(fresh->restore_model(EngineBits(*trained).model), IsOk());
+  ASSERT_THAT(fresh->restore_model(EngineBits(*trained).model.views()), IsOk());
   EXPECT_EQ(evaluate(*fresh, dataset_.validation), evaluate(*trained, dataset_.validation));
 }
 

@@ -2,6 +2,7 @@
 // checks that the trainer has not touched it meanwhile.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -28,7 +29,7 @@ class MemoryCheckpointSink final : public CheckpointSink {
 
   void save_in_background(const TrainingSnapshot& snapshot, api::CheckpointType type) override {
     CHECK(idle(), "one background save at a time");
-    saved.push_back({type, true, snapshot});
+    saved.push_back({type, true, copy_of(snapshot)});
     reading_ = &snapshot;
     if (!background_is_slow) finish_background();
   }
@@ -36,7 +37,7 @@ class MemoryCheckpointSink final : public CheckpointSink {
   Result<void> save_now(const TrainingSnapshot& snapshot, api::CheckpointType type) override {
     CHECK(idle(), "the snapshot of a background save would be overwritten");
     if (fail_with) return *fail_with;
-    saved.push_back({type, false, snapshot});
+    saved.push_back({type, false, copy_of(snapshot)});
     return {};
   }
 
@@ -44,12 +45,22 @@ class MemoryCheckpointSink final : public CheckpointSink {
     if (idle()) return;
     const TrainingSnapshot& then = last_in_background();
     CHECK(reading_->model == then.model && reading_->optimizer == then.optimizer &&
-              reading_->trainer == then.trainer && reading_->best_model == then.best_model,
+              reading_->trainer == then.trainer && best_of(*reading_) == best_of(then),
           "the trainer leaves a snapshot alone while it is being saved");
     reading_ = nullptr;
   }
 
  private:
+  // With a best model of its own, so that it is seen when the trainer changes the one that it shares.
+  static TrainingSnapshot copy_of(const TrainingSnapshot& snapshot) {
+    TrainingSnapshot copy = snapshot;
+    if (copy.best_model) copy.best_model = std::make_shared<const checkpoints::TensorMap>(*copy.best_model);
+    return copy;
+  }
+  static checkpoints::TensorMap best_of(const TrainingSnapshot& snapshot) {
+    return snapshot.best_model ? *snapshot.best_model : checkpoints::TensorMap();
+  }
+
   const TrainingSnapshot& last_in_background() const {
     std::size_t i = saved.size();
     while (!saved[i - 1].in_background) --i;
