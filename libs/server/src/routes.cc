@@ -29,6 +29,7 @@ EndpointTable endpoint_table(RouteContext& context) {
   EndpointTable table = health_endpoints(context);
   table += training_endpoints(context);
   table += operation_endpoints(context);
+  table += event_endpoints(context);
   table += checkpoint_endpoints(context);
   table += worker_endpoints(context);
   table += attempt_endpoints(context);

@@ -37,6 +37,7 @@ EndpointTable endpoint_table(RouteContext& context);
 
 EndpointTable training_endpoints(RouteContext& context);
 EndpointTable operation_endpoints(RouteContext& context);
+EndpointTable event_endpoints(RouteContext& context);
 EndpointTable checkpoint_endpoints(RouteContext& context);
 EndpointTable worker_endpoints(RouteContext& context);   // who they are
 EndpointTable attempt_endpoints(RouteContext& context);  // what they read and write of an operation
