@@ -5,6 +5,7 @@ namespace ktrdr::api {
 
 KTRDR_WIRE_TYPE(OperationEvent);
 KTRDR_WIRE_TYPE(EventsData);
+KTRDR_WIRE_TYPE(EventsEnd);
 KTRDR_WIRE_TYPE(EventsResponse);
 
 }  // namespace ktrdr::api

@@ -30,6 +30,12 @@ struct Fields<EventsData> {
 };
 
 template <>
+struct Fields<EventsEnd> {
+  static constexpr auto kTable =
+      std::tuple{required("operation_id", &EventsEnd::operation_id), required("status", &EventsEnd::status)};
+};
+
+template <>
 struct Fields<EventsResponse> {
   static constexpr auto kTable =
       std::tuple{field("success", &EventsResponse::success), field("data", &EventsResponse::data)};

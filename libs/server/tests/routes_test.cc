@@ -136,7 +136,8 @@ TEST_F(Routes, EveryGoodAnswerIsAsDocumented) {
                                                                     .model_path = result.model_path,
                                                                     .model_sha256 = result.model_sha256,
                                                                     .result = {api::to_json(result)}});
-  for (const char* rest : {"", "/metrics", "/results", "/events", "/events?after=3&limit=2"})
+  for (const char* rest :
+       {"", "/metrics", "/results", "/events", "/events?after=3&limit=2", "/events/stream?after=3"})
     ask("GET", path + rest, 200);
   ask("GET", "/api/v1/trainings/" + finished + "/performance", 200);
 
@@ -170,8 +171,8 @@ TEST_F(Routes, EveryGoodAnswerIsAsDocumented) {
 }
 
 TEST_F(Routes, EveryRefusalIsAsDocumented) {
-  for (const char* path :
-       {"", "/resume", "/metrics", "/results", "/events", "/job", "/claim", "/heartbeat", "/checkpoints"}) {
+  for (const char* path : {"", "/resume", "/metrics", "/results", "/events", "/events/stream", "/job",
+                           "/claim", "/heartbeat", "/checkpoints"}) {
     const std::string target = "/api/v1/operations/op_unknown" + std::string(path);
     const std::string body = api::to_json(api::ClaimRequest{1, "worker-1", "desk"});
     for (const char* method : {"GET", "POST", "DELETE"}) {

@@ -47,6 +47,12 @@ struct EventsData {
   std::int64_t last_sequence = 0;      // of the newest event there is; 0 when nothing is known
 };
 
+// The last word of an event stream: the operation is finished, and all was told. It may be resumed later.
+struct EventsEnd {
+  std::string operation_id;
+  OperationStatus status = OperationStatus::kCompleted;
+};
+
 struct EventsResponse {
   bool success = true;
   EventsData data;
