@@ -33,6 +33,8 @@ enum class Method {
   kCheckpointTotals,
   kDropCheckpoints,
   kKeep,
+  kEvents,
+  kLastEvents,
   kForgetKeys
 };
 
@@ -65,6 +67,8 @@ struct Call {
       case Method::kPulses:
       case Method::kWaiting:
       case Method::kCheckpoints:
+      case Method::kEvents:
+      case Method::kLastEvents:
       case Method::kKeep: return true;
       default: return false;
     }
@@ -200,6 +204,12 @@ class InterceptedRepository : public storage::OperationsRepository {
   }
   Result<Keep> keep(const OperationId& id) override {
     return around({.method = Method::kKeep, .id = &id}, [&] { return inner_.keep(id); });
+  }
+  Result<storage::EventPage> events(const OperationId& id, const storage::EventQuery& query) override {
+    return around({.method = Method::kEvents, .id = &id}, [&] { return inner_.events(id, query); });
+  }
+  Result<std::vector<std::int64_t>> last_events(const std::vector<OperationId>& ids) override {
+    return around({.method = Method::kLastEvents}, [&] { return inner_.last_events(ids); });
   }
   Result<std::int64_t> forget_idempotency_keys(std::int64_t older_than_wall_ms) override {
     return around({.method = Method::kForgetKeys},

@@ -55,6 +55,8 @@ std::string_view to_string(Method method) {
     case Method::kCheckpoints: return "checkpoints";
     case Method::kDropCheckpoints: return "drop_checkpoints";
     case Method::kKeep: return "keep";
+    case Method::kEvents: return "events";
+    case Method::kLastEvents: return "last_events";
     case Method::kForgetKeys: return "forget_keys";
   }
   return "?";
@@ -63,7 +65,8 @@ std::string_view to_string(Method method) {
 bool operator==(const View& one, const View& other) {
   if (one.row.has_value() != other.row.has_value()) return false;
   if (one.row && fields(*one.row) != fields(*other.row)) return false;
-  return one.checkpoints == other.checkpoints && one.kept_attempt == other.kept_attempt;
+  return one.checkpoints == other.checkpoints && one.kept_attempt == other.kept_attempt &&
+         one.event == other.event;
 }
 
 View Referee::read(const OperationId& id) {
@@ -73,6 +76,8 @@ View Referee::read(const OperationId& id) {
   view.row = std::move(*row);
   view.checkpoints = rows_.checkpoints(id).value();
   view.kept_attempt = rows_.keep(id)->whole_attempt;
+  const auto history = rows_.events(id, {.limit = 1});
+  if (history.ok() && !history->events.empty()) view.event = history->events.back();
   return view;
 }
 
@@ -146,6 +151,7 @@ bool Referee::check_fenced(const Call& call, const View& before, const View& aft
 void Referee::check_change(const Call& call, const View& before, const View& after) {
   expect(!before.is_finished() || call.method == Method::kResume || call.method == Method::kDropCheckpoints,
          call, "it changed a finished operation");
+  check_event(call, before, after);
   switch (call.method) {
     case Method::kCreate: return expect(!before.row && after.row, call, "it created nothing");
     case Method::kClaim:
@@ -183,6 +189,20 @@ void Referee::check_change(const Call& call, const View& before, const View& aft
                     "checkpoints are dropped of finished operations, and all of them");
     default: return expect(false, call, "a reading call changed something");
   }
+}
+
+// Exactly one, and it tells what the change led to. Signs of life are none.
+void Referee::check_event(const Call& call, const View& before, const View& after) {
+  if (call.method == Method::kHeartbeat || call.method == Method::kAddEpochs) {
+    return expect(before.event == after.event, call, "a sign of life is in the history");
+  }
+  const std::int64_t last = before.event ? before.event->sequence : 0;
+  if (!after.event || after.event->sequence != last + 1) {
+    return expect(false, call, "the history did not grow by one");
+  }
+  expect(after.event->status == after.row->status && after.event->version == after.row->version &&
+             after.event->attempt == after.row->attempt,
+         call, "the history tells of another state than the row's");
 }
 
 void Referee::check_commit(const Call& call, const View& before, const View& after) {

@@ -21,6 +21,7 @@ struct View {
   std::optional<api::Operation> row;
   std::vector<api::CheckpointInfo> checkpoints;
   std::optional<Attempt> kept_attempt;
+  std::optional<api::OperationEvent> event;  // the newest of its history
 
   bool is(api::OperationStatus status) const { return row && row->status == status; }
   bool is_finished() const { return row && api::is_finished(row->status); }
@@ -86,6 +87,7 @@ class Referee {
   // True: it was accepted for the first time.
   bool check_fenced(const Call& call, const View& before, const View& after, const std::string& answer);
   void check_change(const Call& call, const View& before, const View& after);
+  void check_event(const Call& call, const View& before, const View& after);
   void check_commit(const Call& call, const View& before, const View& after);
   void check_rewind(const Call& call, const View& before, const View& after);
   void check_complete(const Call& call, const View& after);

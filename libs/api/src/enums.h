@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "codec.h"
+#include "ktrdr/api/event.h"
 
 namespace ktrdr::api::internal {
 
@@ -38,6 +39,22 @@ template <>
 struct EnumNames<StopReason> {
   static constexpr std::array kTable = {std::pair{StopReason::kCancelled, "cancelled"},
                                         std::pair{StopReason::kShutdown, "shutdown"}};
+};
+
+template <>
+struct EnumNames<EventKind> {
+  static constexpr std::array kTable = {std::pair{EventKind::kCreated, "created"},
+                                        std::pair{EventKind::kClaimed, "claimed"},
+                                        std::pair{EventKind::kCheckpoint, "checkpoint"},
+                                        std::pair{EventKind::kRewound, "rewound"},
+                                        std::pair{EventKind::kCancelRequested, "cancel_requested"},
+                                        std::pair{EventKind::kCancelled, "cancelled"},
+                                        std::pair{EventKind::kFailed, "failed"},
+                                        std::pair{EventKind::kLeaseLapsed, "lease_lapsed"},
+                                        std::pair{EventKind::kReleased, "released"},
+                                        std::pair{EventKind::kResumed, "resumed"},
+                                        std::pair{EventKind::kCompleted, "completed"},
+                                        std::pair{EventKind::kCheckpointsDeleted, "checkpoints_deleted"}};
 };
 
 template <class Enum>

@@ -1,6 +1,9 @@
 #include <CLI/CLI.hpp>
 
+#include <charconv>
+
 #include "commands.h"
+#include "event_text.h"
 #include "json_document.h"
 #include "ktrdr/core/ids.h"
 #include "operation_text.h"
@@ -42,10 +45,65 @@ std::string text_of(const Overview& overview, const std::string& url) {
   return rows_text(rows);
 }
 
+constexpr std::int64_t kAll = -1;
+constexpr std::int64_t kLargestPage = 1000;
+
+// "all", or how many.
+std::optional<std::int64_t> event_count(const std::string& text) {
+  if (text == "all") return kAll;
+  std::int64_t count = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const bool is_number = status == std::errc{} && end == text.data() + text.size();
+  return is_number && count >= 0 && count <= kLargestPage ? std::optional(count) : std::nullopt;
+}
+
+std::string check_event_count(const std::string& text) {
+  return event_count(text) ? "" : "must be a number from 0 to 1000, or all";
+}
+
+Result<std::vector<api::OperationEvent>> all_events(client::ApiClient& api, const OperationId& id) {
+  std::vector<api::OperationEvent> events;
+  for (std::int64_t after = 0;; after = events.back().sequence) {
+    TRY_ASSIGN(const auto page, api.events(id, {.after = after, .limit = kLargestPage}));
+    events.insert(events.end(), page.data.events.begin(), page.data.events.end());
+    if (page.data.events.empty()) return events;
+  }
+}
+
+// An older server knows no history: then there is none to show.
+Result<std::vector<api::OperationEvent>> read_events(client::ApiClient& api, const OperationId& id,
+                                                     std::int64_t count) {
+  if (count == 0) return std::vector<api::OperationEvent>{};
+  auto events = count == kAll ? all_events(api, id) : [&]() -> Result<std::vector<api::OperationEvent>> {
+    TRY_ASSIGN(auto page, api.events(id, {.limit = count}));
+    return std::move(page.data.events);
+  }();
+  const bool is_unknown_route = !events.ok() && events.error().code == ErrorCode::kNotFound;
+  if (is_unknown_route) return std::vector<api::OperationEvent>{};
+  return events;
+}
+
+// The operation's document, with its history as one key more.
+std::string json_of(const api::Operation& operation, const std::vector<api::OperationEvent>& events) {
+  std::string json = api::to_json(operation);
+  if (events.empty()) return json;
+  json.pop_back();  // the brace
+  return json + ",\"events\":" + json_list(events) + "}";
+}
+
+std::string text_of(const api::Operation& operation, const std::vector<api::OperationEvent>& events,
+                    std::int64_t now_wall_ms) {
+  const std::string text = operation_text(operation, now_wall_ms);
+  return events.empty() ? text : text + "\n" + events_text(events);
+}
+
 class StatusCommand final : public Command {
  public:
   void configure(CLI::App& app) override {
     app.add_option("ID", id_, "An operation's id; without it, the server's overview");
+    app.add_option("--events", events_, "How much of its history: the newest N (10), or all")
+        ->type_name("N|all")
+        ->check(check_event_count, "");
   }
 
   Result<ExitCode> run(const Context& context) override {
@@ -57,7 +115,9 @@ class StatusCommand final : public Command {
     TRY_ASSIGN(const OperationId id, OperationId::parse(*id_));
     TRY_ASSIGN(const auto api, context.api());
     TRY_ASSIGN(const auto answer, api->operation(id));
-    context.print(context.json() ? api::to_json(answer.data) : operation_text(answer.data, context.now()));
+    TRY_ASSIGN(const auto events, read_events(*api, id, event_count(events_).value_or(0)));
+    context.print(context.json() ? json_of(answer.data, events)
+                                 : text_of(answer.data, events, context.now()));
     const std::string hint = resume_hint(answer.data);
     if (!hint.empty()) context.note(hint);
     return ExitCode::kOk;
@@ -71,6 +131,7 @@ class StatusCommand final : public Command {
   }
 
   std::optional<std::string> id_;
+  std::string events_ = "10";
 };
 
 }  // namespace

@@ -36,6 +36,49 @@ TEST_F(Commands, StatusOfARunningTraining) {
   EXPECT_THAT(bench_.err.str(), IsEmpty());
 }
 
+constexpr const char* kThreeEvents =
+    R"({"success":true,"data":{"operation_id":"op_1","last_sequence":9,"events":[)"
+    R"({"sequence":7,"at":"2023-11-14T22:13:08.000Z","kind":"resumed","status":"running","attempt":2,"version":5,)"
+    R"("worker_id":null,"worker_name":null,"checkpoint":"1-3","message":"From periodic, epoch 12"},)"
+    R"({"sequence":8,"at":"2023-11-14T22:13:09.000Z","kind":"claimed","status":"running","attempt":2,"version":6,)"
+    R"("worker_id":"w_2","worker_name":"cpu-2","checkpoint":"1-3","message":""},)"
+    R"({"sequence":9,"at":"2023-11-14T22:13:20.000Z","kind":"lease_lapsed","status":"failed","attempt":2,"version":7,)"
+    R"("worker_id":"w_2","worker_name":"cpu-2","checkpoint":"1-3","message":"silent\nfor 10 s"}]}})";
+
+TEST_F(Commands, StatusShowsTheNewestEventsALineEach) {
+  ::setenv("TZ", "UTC-1", 1);  // an hour ahead
+  ::tzset();
+  bench_.server.answer(kGet, {200, ended_operation("failed")});
+  bench_.server.answer("GET /api/v1/operations/op_1/events?limit=10", {200, kThreeEvents});
+  EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
+  EXPECT_THAT(bench_.out.str(),
+              ::testing::EndsWith("\n\n"
+                                  "TIME                 EVENT             ATTEMPT  WORKER  WHY\n"
+                                  "2023-11-14 23:13:08  resumed from 1-3  2        -       From periodic, "
+                                  "epoch 12\n"
+                                  "2023-11-14 23:13:09  claimed           2        cpu-2   -\n"
+                                  "2023-11-14 23:13:20  lease lapsed      2        cpu-2   silent for 10 "
+                                  "s\n"));
+  EXPECT_EQ(bench_.run({"status", "op_1", "--json"}), 0);
+  EXPECT_THAT(bench_.out.str(), HasSubstr(R"(,"events":[{"sequence":7,)"));
+  EXPECT_TRUE(api::from_json<api::JsonText>(bench_.out.str()).ok());
+}
+
+TEST_F(Commands, StatusShowsAsMuchOfTheHistoryAsIsAskedFor) {
+  bench_.server.answer(kGet, {200, ended_operation("failed")});
+  bench_.server.answer("GET /api/v1/operations/op_1/events?after=0&limit=1000", {200, kThreeEvents});
+  bench_.server.answer(
+      "GET /api/v1/operations/op_1/events?after=9&limit=1000",
+      {200, R"({"success":true,"data":{"operation_id":"op_1","events":[],"last_sequence":9}})"});
+  EXPECT_EQ(bench_.run({"status", "op_1", "--events", "all"}), 0);
+  EXPECT_THAT(bench_.out.str(), HasSubstr("lease lapsed"));
+  EXPECT_EQ(bench_.run({"status", "op_1", "--events", "0"}), 0);
+  EXPECT_THAT(bench_.out.str(), ::testing::Not(HasSubstr("EVENT")));
+  for (const char* wrong : {"some", "-1", "1001", "1x", ""}) {
+    EXPECT_EQ(bench_.run({"status", "op_1", "--events", wrong}), 2) << wrong;
+  }
+}
+
 TEST_F(Commands, StatusOfAFailedTrainingSaysHowToResume) {
   bench_.server.answer(kGet, {200, ended_operation("failed")});
   EXPECT_EQ(bench_.run({"status", "op_1"}), 0) << "asking worked";

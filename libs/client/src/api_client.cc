@@ -118,6 +118,11 @@ Result<api::OperationListResponse> ApiClient::children(const OperationId& id) {
   return ask<api::OperationListResponse>({"GET", path_of(id, "/children")});
 }
 
+Result<api::EventsResponse> ApiClient::events(const OperationId& id, const EventFilter& filter) {
+  return ask<api::EventsResponse>(
+      {"GET", path_of(id, "/events") + Query().add("after", filter.after).add("limit", filter.limit).text()});
+}
+
 Result<api::OperationResponse> ApiClient::retry(const OperationId& id) {
   return ask<api::OperationResponse>({"POST", path_of(id, "/retry"), "", random_hex(kIdempotencyKeyBytes)});
 }

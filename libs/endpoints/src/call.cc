@@ -57,4 +57,13 @@ api::AnswerDescription Answer<Html>::describe(int status) {
   return {.status = status, .description = "A page for people.", .content_type = "text/html"};
 }
 
+// The header asks proxies (nginx and its like) to pass events on as they come.
+http::Response Answer<EventStream>::write(const EventStream& events) {
+  return {
+      .content_type = "text/event-stream", .headers = {{"X-Accel-Buffering", "no"}}, .stream = events.body};
+}
+api::AnswerDescription Answer<EventStream>::describe(int status) {
+  return {.status = status, .description = "Events as they happen.", .content_type = "text/event-stream"};
+}
+
 }  // namespace ktrdr::endpoints

@@ -5,6 +5,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
+#include <cstdio>
 #include <string_view>
 #include <utility>
 
@@ -57,19 +58,32 @@ bool has_no_body(int status) { return status == 204 || status == 304; }
 
 using BeastResponse = beast::http::response<beast::http::string_body>;
 
-BeastResponse to_beast(Response response, unsigned version, bool is_head) {
-  BeastResponse message;
+template <class Message>
+void set_head(Message& message, const Response& response, unsigned version) {
   message.version(version);
   message.result(static_cast<unsigned>(response.status));
-  if (!has_no_body(response.status)) {
-    message.set(beast::http::field::content_type, response.content_type);
-    message.content_length(response.body.size());
-    if (!is_head) message.body() = std::move(response.body);
-  }
+  if (!has_no_body(response.status)) message.set(beast::http::field::content_type, response.content_type);
   message.set("X-Content-Type-Options", "nosniff");
   message.set(beast::http::field::cache_control, "no-store");
   for (const auto& [name, value] : response.headers) message.set(name, value);
+}
+
+BeastResponse to_beast(Response response, unsigned version, bool is_head) {
+  BeastResponse message;
+  set_head(message, response, version);
+  if (has_no_body(response.status)) return message;
+  message.content_length(response.body.size());
+  if (!is_head) message.body() = std::move(response.body);
   return message;
+}
+
+// HTTP/1.0 has no chunks: there the end of the connection is the end of the body.
+std::string chunk_of(const std::string& bytes, bool is_last, bool is_http_1_0) {
+  if (is_http_1_0) return bytes;
+  char size[24];
+  std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
+  std::string chunk = bytes.empty() ? "" : size + bytes + "\r\n";
+  return is_last ? chunk + "0\r\n\r\n" : chunk;
 }
 
 }  // namespace
@@ -81,7 +95,10 @@ Session::Session(SessionHost& host, asio::ip::tcp::socket socket)
       deadline_(socket_.get_executor()),
       buffer_(largest_head(host.limits()) + kBodyBufferBytes) {}
 
-Session::~Session() { host_.session_ended(this); }
+Session::~Session() {
+  if (stream_) stream_->body->close();
+  host_.session_ended(this);
+}
 
 void Session::start() {
   error_code ignored;
@@ -212,12 +229,17 @@ bool Session::may_keep_alive() const {
 }
 
 void Session::write(Response response) {
-  if (!socket_.is_open()) return;
+  if (!socket_.is_open()) {
+    if (response.stream) response.stream->close();
+    return;
+  }
   if (!is_sendable(response)) {
     log(LogLevel::kError,
         "A handler made a response that can't be sent. This is a bug; the client got status 500.");
+    if (response.stream) response.stream->close();
     response = refuse(kHandlerFailed);
   }
+  if (response.stream) return begin_stream(response);
   const bool is_head = parser_ && parser_->get().method() == beast::http::verb::head;
   const unsigned version = parser_ && parser_->get().version() == 10 ? 10 : 11;
   response_ = to_beast(std::move(response), version, is_head);
@@ -226,6 +248,66 @@ void Session::write(Response response) {
   beast::http::async_write(socket_, *response_, [self = shared_from_this()](error_code failure, std::size_t) {
     self->written(failure);
   });
+}
+
+// The head first; then whatever comes. Reading goes on meanwhile, only to notice that the client has gone.
+void Session::begin_stream(const Response& response) {
+  stream_.emplace();
+  stream_->body = response.stream;
+  const bool is_http_1_0 = parser_->get().version() == 10;
+  set_head(stream_->head, response, is_http_1_0 ? 10 : 11);
+  stream_->head.keep_alive(false);
+  stream_->head.chunked(!is_http_1_0);
+  stream_->serializer.emplace(stream_->head);
+  enter(Phase::kStreaming, host_.limits().body_timeout);
+  if (parser_->get().method() == beast::http::verb::head) stream_->body->close();
+  if (host_.is_stopping()) stream_->body->end();
+  beast::http::async_write_header(
+      socket_, *stream_->serializer, [self = shared_from_this()](error_code failure, std::size_t) {
+        if (failure) return self->close();
+        if (self->parser_->get().method() == beast::http::verb::head) return self->end_stream();
+        self->deadline_.cancel();
+        self->drain();
+        // Posted, for it comes from any thread; weak, for the session's last reference must go on this one.
+        self->stream_->body->attach([weak = self->weak_from_this(), executor = self->socket_.get_executor()] {
+          asio::post(executor, [weak] {
+            if (const auto session = weak.lock()) session->send_stream();
+          });
+        });
+      });
+}
+
+void Session::send_stream() {
+  if (phase_ != Phase::kStreaming || !socket_.is_open() || stream_->is_writing) return;
+  const BodyStream::Taken taken = stream_->body->take();
+  if (taken.closed) {
+    log(LogLevel::kInfo, "A reader of a stream was too slow; its connection is closed.");
+    return close();
+  }
+  if (!taken.bytes.empty() || taken.ended) write_chunk(taken.bytes, taken.ended);
+}
+
+void Session::write_chunk(const std::string& bytes, bool is_last) {
+  stream_->chunk = chunk_of(bytes, is_last, stream_->head.version() == 10);
+  stream_->is_writing = true;
+  arm_deadline(host_.limits().body_timeout);
+  asio::async_write(socket_, asio::buffer(stream_->chunk),
+                    [self = shared_from_this(), is_last](error_code failure, std::size_t) {
+                      if (failure) return self->close();
+                      self->stream_->is_writing = false;
+                      if (is_last) return self->end_stream();
+                      self->deadline_.cancel();
+                      self->send_stream();
+                    });
+}
+
+// What is read meanwhile is thrown away, so the drain goes on until the client has closed, or for a moment.
+void Session::end_stream() {
+  stream_->body->close();
+  if (parser_->get().method() == beast::http::verb::head) return linger();
+  error_code ignored;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  enter(Phase::kLingering, host_.limits().linger_timeout);
 }
 
 void Session::written(error_code failure) {
@@ -262,12 +344,14 @@ void Session::drain() {
 
 void Session::close() {
   error_code ignored;
+  if (stream_) stream_->body->close();
   deadline_.cancel();
   socket_.close(ignored);
 }
 
 void Session::server_is_stopping() {
   if (phase_ == Phase::kIdle) return close();
+  if (phase_ == Phase::kStreaming) return stream_->body->end();
   if (is_parked_ && slot_) std::shared_ptr(slot_)->answer(refuse(kStopping));
 }
 

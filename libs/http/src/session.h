@@ -5,14 +5,17 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <memory>
 #include <optional>
 
 #include "admission.h"
+#include "ktrdr/http/body_stream.h"
 #include "ktrdr/http/responder.h"
 #include "ktrdr/http/server.h"
 
@@ -36,6 +39,7 @@ class SessionHost {
 //    |                        +------- refused, malformed, timed out -----------------------+  |      |
 //    +------------------------------------- keep-alive ---------------------------------------+      |
 //                                                         closed <-- lingering <-- not all was read --+
+//                                   (or the stream has ended) ^------ streaming <-- the body goes on --+
 //
 // Lives as long as an operation on its socket or an unanswered request refers to it. Used only on the io
 // thread, except that an answer may be posted from anywhere.
@@ -47,11 +51,11 @@ class Session final : public std::enable_shared_from_this<Session> {
   void start();
   void start_refused(const Refusal& refusal);  // for a connection too many: answers without reading
 
-  void server_is_stopping();  // idle: close. Parked: 503. Else go on; the next answer closes.
+  void server_is_stopping();  // idle: close. Parked: 503. Streaming: end. Else go on; the next answer closes.
   void abort();               // the time for going on is over
 
  private:
-  enum class Phase { kIdle, kReadingHead, kReadingBody, kHandling, kWriting, kLingering };
+  enum class Phase { kIdle, kReadingHead, kReadingBody, kHandling, kWriting, kStreaming, kLingering };
   using ErrorCodeOfBoost = boost::system::error_code;
 
   void wait_for_request(std::chrono::milliseconds timeout);
@@ -66,6 +70,10 @@ class Session final : public std::enable_shared_from_this<Session> {
   void answer_failed_read(ErrorCodeOfBoost failure);
   std::optional<Refusal> refusal_of(ErrorCodeOfBoost failure) const;
   void write(Response response);
+  void begin_stream(const Response& response);
+  void send_stream();
+  void write_chunk(const std::string& bytes, bool is_last);
+  void end_stream();
   void written(ErrorCodeOfBoost failure);
   bool has_unread_input() const;
   void linger();
@@ -85,6 +93,14 @@ class Session final : public std::enable_shared_from_this<Session> {
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::optional<boost::beast::http::response<boost::beast::http::string_body>> response_;
+  struct Stream {
+    std::shared_ptr<BodyStream> body;
+    boost::beast::http::response<boost::beast::http::empty_body> head;
+    std::optional<boost::beast::http::response_serializer<boost::beast::http::empty_body>> serializer;
+    std::string chunk;  // on its way
+    bool is_writing = false;
+  };
+  std::optional<Stream> stream_;
   std::optional<Admitted> admitted_;
   std::shared_ptr<AnswerSlot> slot_;
   Phase phase_ = Phase::kIdle;

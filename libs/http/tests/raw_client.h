@@ -85,6 +85,18 @@ class RawClient {
     return response;
   }
 
+  // Everything up to and including `text`, as it comes: heads and chunks; less when the connection ends
+  // first.
+  std::string read_until(std::string_view text) {
+    std::size_t found;
+    while ((found = received_.find(text)) == std::string::npos) {
+      if (!receive()) return std::exchange(received_, {});
+    }
+    std::string all = received_.substr(0, found + text.size());
+    received_.erase(0, all.size());
+    return all;
+  }
+
   bool has_input(std::chrono::milliseconds within) {
     pollfd waiting{socket_, POLLIN, 0};
     return ::poll(&waiting, 1, static_cast<int>(within.count())) > 0;

@@ -89,11 +89,13 @@ class Bench {
   services::TrainingsService trainings_{
       clock_, *repository_, registry_, {folder_ / "market", folder_ / "strategies"}};
   services::CheckpointService checkpoints_{clock_, *repository_, objects_};
+  services::EventFeed events_{clock_, *repository_};
   services::TaskQueue starts_{"starts", 1, 100};
   RouteContext context_{.clock = clock_,
                         .operations = operations_,
                         .trainings = trainings_,
                         .checkpoints = checkpoints_,
+                        .events = events_,
                         .starts = starts_,
                         .workers = registry_,
                         .wake_dispatcher = [] {},

@@ -133,11 +133,13 @@ struct ControlPlane::Parts {
         orphan_detector({.orphan_timeout_seconds = seconds(options.lease),
                          .check_interval_seconds = seconds(lease_watch.interval())}),
         checkpoints(clock, *operations_repository, *checkpoint_store),
+        events(clock, *operations_repository),
         local_workers(clock, folder, std::move(program), options.local_workers, places_of(options)),
         routes{.clock = clock,
                .operations = operations,
                .trainings = trainings,
                .checkpoints = checkpoints,
+               .events = events,
                .starts = starts,
                .workers = registry,
                .wake_dispatcher = [this] { dispatch_loop->wake(); },
@@ -175,6 +177,7 @@ struct ControlPlane::Parts {
   services::LeaseWatch lease_watch;
   Synchronized<api::OrphanDetectorInfo> orphan_detector;
   services::CheckpointService checkpoints;
+  services::EventFeed events;
   LocalWorkers local_workers;
   RouteContext routes;
   std::unique_ptr<http::Server> http_server;
@@ -254,6 +257,7 @@ void ControlPlane::Parts::watch_leases() {
       log(LogLevel::kWarning, "a lapsed lease could not be ended",
           {{"operation", silent.id.value}, {"error", ended.error().describe()}});
     }
+    events.changed(silent.id);
   }
 }
 

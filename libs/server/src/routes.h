@@ -8,6 +8,7 @@
 #include "ktrdr/endpoints/endpoint.h"
 #include "ktrdr/services/checkpoint_service.h"
 #include "ktrdr/services/dispatcher.h"
+#include "ktrdr/services/event_feed.h"
 #include "ktrdr/services/operations_service.h"
 #include "ktrdr/services/task_queue.h"
 #include "ktrdr/services/trainings_service.h"
@@ -21,6 +22,7 @@ struct RouteContext {
   services::OperationsService& operations;
   services::TrainingsService& trainings;
   services::CheckpointService& checkpoints;
+  services::EventFeed& events;
   services::TaskQueue& starts;
   services::WorkerRegistry& workers;
   std::function<void()> wake_dispatcher;
@@ -37,6 +39,7 @@ EndpointTable endpoint_table(RouteContext& context);
 
 EndpointTable training_endpoints(RouteContext& context);
 EndpointTable operation_endpoints(RouteContext& context);
+EndpointTable event_endpoints(RouteContext& context);
 EndpointTable checkpoint_endpoints(RouteContext& context);
 EndpointTable worker_endpoints(RouteContext& context);   // who they are
 EndpointTable attempt_endpoints(RouteContext& context);  // what they read and write of an operation

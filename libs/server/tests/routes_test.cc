@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "ktrdr/api/event.h"
 #include "ktrdr/api/operation.h"
 #include "ktrdr/api/testing/openapi_checker.h"
 #include "ktrdr/api/training.h"
@@ -135,7 +136,9 @@ TEST_F(Routes, EveryGoodAnswerIsAsDocumented) {
                                                                     .model_path = result.model_path,
                                                                     .model_sha256 = result.model_sha256,
                                                                     .result = {api::to_json(result)}});
-  for (const char* rest : {"", "/metrics", "/results"}) ask("GET", path + rest, 200);
+  for (const char* rest :
+       {"", "/metrics", "/results", "/events", "/events?after=3&limit=2", "/events/stream?after=3"})
+    ask("GET", path + rest, 200);
   ask("GET", "/api/v1/trainings/" + finished + "/performance", 200);
 
   const std::string failed = start_training();
@@ -168,8 +171,8 @@ TEST_F(Routes, EveryGoodAnswerIsAsDocumented) {
 }
 
 TEST_F(Routes, EveryRefusalIsAsDocumented) {
-  for (const char* path :
-       {"", "/resume", "/metrics", "/results", "/job", "/claim", "/heartbeat", "/checkpoints"}) {
+  for (const char* path : {"", "/resume", "/metrics", "/results", "/events", "/events/stream", "/job",
+                           "/claim", "/heartbeat", "/checkpoints"}) {
     const std::string target = "/api/v1/operations/op_unknown" + std::string(path);
     const std::string body = api::to_json(api::ClaimRequest{1, "worker-1", "desk"});
     for (const char* method : {"GET", "POST", "DELETE"}) {
@@ -206,6 +209,28 @@ TEST_F(Routes, AQueryIsCheckedAsItIsDocumented) {
   }
   EXPECT_THAT(ask("GET", "/api/v1/operations?status=ill", 400),
               HasSubstr("must be one of pending, running, completed, failed, cancelled"));
+}
+
+TEST_F(Routes, TheHistoryOfAnOperationIsReadFromAnyPlace) {
+  const std::string id = start_training(), path = "/api/v1/operations/" + id;
+  claim(path, 1);
+  commit(path, {1, 0}, std::nullopt);
+  ask("POST", path + "/resume", 409);
+  const auto kinds = [&](const std::string& query) {
+    std::string text;
+    const auto answer = api::from_json<api::EventsResponse>(ask("GET", path + "/events" + query, 200));
+    EXPECT_EQ(answer->data.last_sequence, 3);
+    for (const auto& event : answer->data.events) text += std::string(to_string(event.kind)) + " ";
+    return text;
+  };
+  EXPECT_EQ(kinds(""), "created claimed checkpoint ");
+  EXPECT_EQ(kinds("?limit=2"), "claimed checkpoint ");
+  EXPECT_EQ(kinds("?after=0&limit=2"), "created claimed ");
+  EXPECT_EQ(kinds("?after=2"), "checkpoint ");
+  EXPECT_EQ(kinds("?after=3"), "");
+  for (const char* query : {"after=-1", "after=x", "limit=0", "limit=1001", "before=1"}) {
+    ask("GET", path + "/events?" + query, 400);
+  }
 }
 
 TEST_F(Routes, TheDocumentationIsAPageWithoutScripts) {

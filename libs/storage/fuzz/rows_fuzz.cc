@@ -46,7 +46,12 @@ constexpr Column kColumns[] = {{"operations", "metadata"},
                                {"checkpoints", "size_bytes"},
                                {"checkpoints", "created_at"},
                                {"epochs", "metrics"},
-                               {"warnings", "message"}};
+                               {"warnings", "message"},
+                               {"operation_events", "kind"},
+                               {"operation_events", "status"},
+                               {"operation_events", "checkpoint"},
+                               {"operation_events", "worker_id"},
+                               {"operation_events", "message"}};
 
 class Store {
  public:
@@ -55,7 +60,8 @@ class Store {
         raw_(SqliteConnection::open(file_, Duration(1000)).value()) {
     CHECK(raw_->run_script("PRAGMA ignore_check_constraints = ON; PRAGMA synchronous = OFF").ok(), "pragmas");
     fill();
-    for (const char* table : {"operations", "requests", "checkpoints", "epochs", "warnings"}) {
+    for (const char* table :
+         {"operations", "requests", "checkpoints", "epochs", "warnings", "operation_events"}) {
       CHECK(raw_->run_script("CREATE TEMP TABLE saved_" + std::string(table) + " AS SELECT * FROM " + table)
                 .ok(),
             "a copy");
@@ -70,13 +76,15 @@ class Store {
   }
 
   void restore() {
-    CHECK(raw_->run_script("BEGIN; DELETE FROM warnings; DELETE FROM epochs; DELETE FROM checkpoints;"
+    CHECK(raw_->run_script("BEGIN; DELETE FROM operation_events; DELETE FROM warnings; DELETE FROM epochs; "
+                           "DELETE FROM checkpoints;"
                            "DELETE FROM requests; DELETE FROM operations;"
                            "INSERT INTO operations SELECT * FROM temp.saved_operations;"
                            "INSERT INTO requests SELECT * FROM temp.saved_requests;"
                            "INSERT INTO checkpoints SELECT * FROM temp.saved_checkpoints;"
                            "INSERT INTO epochs SELECT * FROM temp.saved_epochs;"
-                           "INSERT INTO warnings SELECT * FROM temp.saved_warnings; COMMIT")
+                           "INSERT INTO warnings SELECT * FROM temp.saved_warnings;"
+                           "INSERT INTO operation_events SELECT * FROM temp.saved_operation_events; COMMIT")
               .ok(),
           "the rows are back");
   }
@@ -136,6 +144,9 @@ void read_everything(OperationsRepository& store) {
     check(store.checkpoints(id));
     check(store.children(id));
     check(store.keep(id));
+    const auto events = store.events(id, {});
+    check(events);
+    if (events.ok()) api::to_json(api::EventsData{id.value, events->events, events->last_sequence});
   }
   check(store.list({}));
   check(store.list_checkpoints({}));

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "events.h"
 #include "stored_operation.h"
 
 namespace ktrdr::storage {
@@ -18,6 +19,7 @@ struct Entry {
   std::vector<StoredCheckpoint> checkpoints;  // oldest first; the current one is the newest
   std::map<std::int64_t, api::EpochMetrics> epochs;
   std::vector<std::string> warnings;
+  std::vector<api::OperationEvent> events;  // oldest first
 
   api::Operation& row() { return stored.operation; }
 
@@ -59,6 +61,19 @@ struct Entry {
     checkpoints.clear();
     point_to_newest();
     return refs;
+  }
+
+  std::int64_t last_event() const { return events.empty() ? 0 : events.back().sequence; }
+
+  // After the change.
+  void append(Event event, const std::string& now) {
+    const std::int64_t sequence = last_event() + 1;
+    events.push_back(entry_of(stored, std::move(event), now));
+    events.back().sequence = sequence;
+    if (events.back().kind != api::EventKind::kCheckpoint) return;
+    std::erase_if(events, [&](const api::OperationEvent& old) {
+      return old.kind == api::EventKind::kCheckpoint && old.sequence <= sequence - kEventsBehindACheckpoint;
+    });
   }
 
   api::Operation whole() const {

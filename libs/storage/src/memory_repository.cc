@@ -78,6 +78,7 @@ class MemoryRepository final : public OperationsRepository {
     if (before) return Created{*before, true};
     if (tables->operations.contains(operation.id)) return refuse_existing(operation.id);
     Entry entry = new_entry(operation);
+    entry.append(event_of_create(entry.stored), now());
     const api::Operation answer = entry.whole();
     tables->operations.emplace(operation.id, std::move(entry));
     remember(*tables, key, "create", operation.id, answer);
@@ -141,6 +142,7 @@ class MemoryRepository final : public OperationsRepository {
     Entry copy = new_entry({new_id, entry.row().operation_type, entry.row().metadata, entry.request});
     copy.request.allow_changes = false;
     copy.row().parent_operation_id = id.value;
+    copy.append(event_of_create(copy.stored), now());
     const api::Operation answer = copy.whole();
     tables->operations.emplace(new_id, std::move(copy));
     remember(*tables, key, "retry", id, answer);
@@ -159,6 +161,7 @@ class MemoryRepository final : public OperationsRepository {
       return refuse_resume(entry.stored, precondition);
     }
     start_next_attempt(entry, allow_changes);
+    entry.append(event_of_resume(entry.stored, allow_changes), now());
     const api::Operation answer = entry.whole();
     remember(*tables, key, "resume", id, answer);
     return Resumed{answer, answer.checkpoint.value(), false};
@@ -168,6 +171,7 @@ class MemoryRepository final : public OperationsRepository {
     return at<Claimed>(id, [&](Entry& entry) -> Result<Claimed> {
       if (entry.is_waiting() && entry.row().attempt == fence.attempt) {
         take(entry, fence, worker_name);
+        entry.append(event_of_claim(entry.stored), now());
       } else if (auto refused = refuse_claim(entry.stored, fence)) {
         return *refused;
       }
@@ -208,6 +212,7 @@ class MemoryRepository final : public OperationsRepository {
           checkpoint.parent == entry.stored.current() && checkpoint.ref.sequence > entry.stored.last_sequence;
       if (holds_fence(entry.stored, fence) && continues) {
         add_checkpoint(entry, checkpoint);
+        entry.append(event_of_commit(checkpoint), now());
       } else if (auto refused = refuse_commit(entry.stored, fence, checkpoint)) {
         return *refused;
       }
@@ -227,6 +232,7 @@ class MemoryRepository final : public OperationsRepository {
         entry.point_to_newest();
         entry.warn(warning_of_rewind(request));
         entry.rewind_epochs();
+        entry.append(event_of_rewind(request), now());
       } else if (auto refused = refuse_rewind(entry.stored, fence, request)) {
         return *refused;
       }
@@ -238,6 +244,7 @@ class MemoryRepository final : public OperationsRepository {
     return at<Completed>(id, [&](Entry& entry) -> Result<Completed> {
       if (holds_fence(entry.stored, {request.attempt, {request.worker_id}})) {
         finish(entry, request);
+        entry.append(event_of_complete(entry.stored), now());
       } else if (auto refused = refuse_complete(entry.stored, request)) {
         return *refused;
       }
@@ -251,6 +258,7 @@ class MemoryRepository final : public OperationsRepository {
       if (holds_fence(entry.stored, fence)) {
         entry.end(OperationStatus::kFailed, Ending::kFailed, now());
         entry.row().error_message = message;
+        entry.append(event_of_failure(entry.stored), now());
       } else if (auto refused = refuse_fail(entry.stored, fence, message)) {
         return *refused;
       }
@@ -268,6 +276,7 @@ class MemoryRepository final : public OperationsRepository {
         entry.row().progress = storable(request.progress);
         entry.store_epochs(request.epochs);
         if (request.warning) entry.warn(*request.warning);
+        entry.append(event_of_stop(entry.stored, request), now());
       } else if (auto refused = refuse_stopped(entry.stored, fence)) {
         return *refused;
       }
@@ -282,6 +291,7 @@ class MemoryRepository final : public OperationsRepository {
       if (was_resumed && entry.row().attempt == attempt) {
         entry.end(OperationStatus::kFailed, Ending::kFailedUnclaimed, now());
         entry.row().error_message = message;
+        entry.append(event_of_failure(entry.stored), now());
       } else if (auto refused = refuse_fail_unclaimed(entry.stored, attempt, message)) {
         return *refused;
       }
@@ -295,6 +305,7 @@ class MemoryRepository final : public OperationsRepository {
       const bool is_active = !is_finished(entry.row().status);
       if (is_active && !entry.row().cancel_requested && allows(precondition, entry.row())) {
         ask_to_cancel(entry, reason_or_default(reason));
+        entry.append(event_of_cancel_request(entry.stored), now());
       } else if (auto refused = refuse_cancel(entry.stored, precondition)) {
         return *refused;
       }
@@ -323,7 +334,10 @@ class MemoryRepository final : public OperationsRepository {
     return at<bool>(watched.id, [&](Entry& entry) {
       const bool is_still = watched.owner && holds_fence(entry.stored, {watched.attempt, *watched.owner}) &&
                             entry.stored.heartbeat_sequence == watched.heartbeat_sequence;
-      if (is_still) give_up(entry, message);
+      if (is_still) {
+        give_up(entry, message);
+        entry.append(event_of_orphan(entry.stored), now());
+      }
       return is_still;
     });
   }
@@ -348,7 +362,9 @@ class MemoryRepository final : public OperationsRepository {
       const bool may_go = is_finished(entry.row().status) && entry.stored.checkpoint;
       if (!may_go || !allows(precondition, entry.row())) return refuse_drop(entry.stored, precondition);
       entry.row().version += 1;
-      return Committed{entry.drop_all_checkpoints(), entry.row().version};
+      std::vector<CheckpointRef> dropped = entry.drop_all_checkpoints();
+      entry.append(event_of_drop(dropped), now());
+      return Committed{std::move(dropped), entry.row().version};
     });
   }
 
@@ -389,6 +405,30 @@ class MemoryRepository final : public OperationsRepository {
     if (found->second.row().status == OperationStatus::kRunning)
       keep.whole_attempt = found->second.row().attempt;
     return keep;
+  }
+
+  Result<EventPage> events(const OperationId& id, const EventQuery& query) override {
+    return at<EventPage>(id, [&](Entry& entry) {
+      EventPage page{.status = entry.row().status, .last_sequence = entry.last_event()};
+      const auto begin = entry.events.begin(), end = entry.events.end();
+      const auto follows = [](std::int64_t after, const auto& event) { return after < event.sequence; };
+      const auto first = query.after ? std::upper_bound(begin, end, *query.after, follows) : begin;
+      const auto length =
+          std::min<std::ptrdiff_t>(end - first, std::clamp<std::int64_t>(query.limit, 0, kMostEvents));
+      if (query.after) page.events.assign(first, first + length);
+      else page.events.assign(end - length, end);
+      return page;
+    });
+  }
+
+  Result<std::vector<std::int64_t>> last_events(const std::vector<OperationId>& ids) override {
+    auto tables = tables_.lock();
+    std::vector<std::int64_t> numbers;
+    for (const OperationId& id : ids) {
+      const auto found = tables->operations.find(id);
+      numbers.push_back(found == tables->operations.end() ? 0 : found->second.last_event());
+    }
+    return numbers;
   }
 
   Result<std::int64_t> forget_idempotency_keys(std::int64_t older_than_wall_ms) override {

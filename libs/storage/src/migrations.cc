@@ -136,7 +136,25 @@ CREATE INDEX operations_by_parent ON operations (parent_operation_id, created_at
 CREATE INDEX checkpoints_by_time ON checkpoints (created_at, operation_id);
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}};
+// The history of an operation: appended by every change, in its transaction.
+constexpr const char* kEvents = R"sql(
+CREATE TABLE operation_events (
+  operation_id TEXT NOT NULL REFERENCES operations (operation_id),
+  sequence INTEGER NOT NULL,
+  at TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  status TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  worker_id TEXT,
+  worker_name TEXT,
+  checkpoint TEXT,
+  message TEXT NOT NULL,
+  PRIMARY KEY (operation_id, sequence)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}, {4, kEvents}};
 
 Result<std::int64_t> number_of(SqliteConnection& connection, std::string_view sql) {
   TRY_ASSIGN(const Rows rows, connection.execute(sql, {}));

@@ -142,7 +142,25 @@ CREATE INDEX operations_by_parent ON ktrdr.operations (parent_operation_id, crea
 CREATE INDEX checkpoints_by_time ON ktrdr.checkpoints (created_at, operation_id);
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}};
+// The history of an operation: appended by every change, in its transaction.
+constexpr const char* kEvents = R"sql(
+CREATE TABLE ktrdr.operation_events (
+  operation_id TEXT COLLATE "C" NOT NULL REFERENCES ktrdr.operations (operation_id),
+  sequence BIGINT NOT NULL,
+  at TEXT COLLATE "C" NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL,
+  status TEXT COLLATE "C" NOT NULL,
+  attempt BIGINT NOT NULL,
+  version BIGINT NOT NULL,
+  worker_id TEXT COLLATE "C",
+  worker_name TEXT,
+  checkpoint TEXT COLLATE "C",
+  message TEXT NOT NULL,
+  PRIMARY KEY (operation_id, sequence)
+);
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}, {4, kEvents}};
 
 // READ COMMITTED: whoever waited for the lock must see what its holder did. "ktrd" is the lock's number.
 constexpr const char* kBegin = R"sql(

@@ -2,6 +2,7 @@
 
 #include "operation_rows.h"
 #include "refusals.h"
+#include "sql_events.h"
 #include "sql_operations_repository.h"
 
 namespace ktrdr::storage {
@@ -123,6 +124,7 @@ Result<Created> SqlOperationsRepository::create(const NewOperation& operation,
     if (before) return Created{std::move(*before), true};
     TRY(insert_operation(session, operation, now()));
     TRY_ASSIGN(StoredOperation stored, load(session, operation.id));
+    TRY(append_event(session, stored, event_of_create(stored), now()));
     TRY(remember_answer(session, request, stored.operation));
     return Created{std::move(stored.operation), false};
   });
@@ -141,6 +143,7 @@ Result<Created> SqlOperationsRepository::retry(const OperationId& id, const Oper
       return refuse_retry(stored, new_id, precondition);
     }
     TRY_ASSIGN(StoredOperation stored, load(session, new_id));
+    TRY(append_event(session, stored, event_of_create(stored), now()));
     TRY(remember_answer(session, request, stored.operation));
     return Created{std::move(stored.operation), false};
   });
@@ -180,6 +183,7 @@ Result<Resumed> SqlOperationsRepository::try_resume(const OperationId& id, bool 
       return refuse_resume(refused, precondition);
     }
     TRY_ASSIGN(const StoredOperation stored, load(session, id));
+    TRY(append_event(session, stored, event_of_resume(stored, allow_changes), now()));
     TRY(remember_answer(session, request, stored.operation));
     return resumed_from(stored, false);
   });
@@ -205,6 +209,8 @@ Result<api::Operation> SqlOperationsRepository::request_cancel(const OperationId
     TRY_ASSIGN(StoredOperation stored, load(session, id));
     if (!changed) {
       if (auto refused = refuse_cancel(stored, precondition)) return *refused;
+    } else {
+      TRY(append_event(session, stored, event_of_cancel_request(stored), now()));
     }
     return std::move(stored.operation);
   });
@@ -226,14 +232,15 @@ Result<std::vector<CheckpointRef>> delete_checkpoints(Session& session, std::str
 Result<Committed> SqlOperationsRepository::drop_checkpoints(const OperationId& id,
                                                             const Precondition& precondition) {
   return write_job<Committed>(*database_, [&](Session& session) -> Result<Committed> {
-    TRY_ASSIGN(const Rows rows,
-               session.execute("UPDATE operations SET checkpoint_attempt = NULL, checkpoint_sequence = NULL,"
-                               " version = version + 1"
-                               " WHERE operation_id = $1 AND status IN ('completed', 'failed', 'cancelled')"
-                               " AND checkpoint_sequence IS NOT NULL AND version = COALESCE($2, version)"
-                               " RETURNING version",
-                               {id.value, or_null(precondition.if_version)}));
-    if (rows.empty()) {
+    TRY_ASSIGN(const bool cleared,
+               matches(session,
+                       "UPDATE operations SET checkpoint_attempt = NULL, checkpoint_sequence = NULL,"
+                       " version = version + 1"
+                       " WHERE operation_id = $1 AND status IN ('completed', 'failed', 'cancelled')"
+                       " AND checkpoint_sequence IS NOT NULL AND version = COALESCE($2, version)"
+                       " RETURNING operation_id",
+                       {id.value, or_null(precondition.if_version)}));
+    if (!cleared) {
       TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
       return refuse_drop(stored, precondition);
     }
@@ -241,7 +248,9 @@ Result<Committed> SqlOperationsRepository::drop_checkpoints(const OperationId& i
                delete_checkpoints(
                    session, "DELETE FROM checkpoints WHERE operation_id = $1 RETURNING attempt, sequence",
                    {id.value}));
-    return Committed{std::move(dropped), RowReader(rows.front()).integer()};
+    TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
+    TRY(append_event(session, stored, event_of_drop(dropped), now()));
+    return Committed{std::move(dropped), stored.operation.version};
   });
 }
 

@@ -1,5 +1,6 @@
 #include "operation_rows.h"
 #include "refusals.h"
+#include "sql_events.h"
 #include "sql_operations_repository.h"
 
 namespace ktrdr::storage {
@@ -43,6 +44,8 @@ Result<Completed> SqlOperationsRepository::complete(const OperationId& id,
     TRY_ASSIGN(StoredOperation stored, load(session, id));
     if (!completed) {
       if (auto refused = refuse_complete(stored, request)) return *refused;
+    } else {
+      TRY(append_event(session, stored, event_of_complete(stored), now()));
     }
     return Completed{std::move(stored.operation), std::move(stored.dropped)};
   });
@@ -60,6 +63,8 @@ Result<api::Operation> SqlOperationsRepository::fail(const OperationId& id, cons
     TRY_ASSIGN(StoredOperation stored, load(session, id));
     if (!failed) {
       if (auto refused = refuse_fail(stored, fence, message)) return *refused;
+    } else {
+      TRY(append_event(session, stored, event_of_failure(stored), now()));
     }
     return std::move(stored.operation);
   });
@@ -84,6 +89,8 @@ Result<api::Operation> SqlOperationsRepository::stopped(const OperationId& id,
     TRY_ASSIGN(StoredOperation stored, load(session, id));
     if (!stopped) {
       if (auto refused = refuse_stopped(stored, {request.attempt, {request.worker_id}})) return *refused;
+    } else {
+      TRY(append_event(session, stored, event_of_stop(stored, request), now()));
     }
     return std::move(stored.operation);
   });
@@ -102,6 +109,8 @@ Result<api::Operation> SqlOperationsRepository::fail_unclaimed(const OperationId
     TRY_ASSIGN(StoredOperation stored, load(session, id));
     if (!failed) {
       if (auto refused = refuse_fail_unclaimed(stored, attempt, message)) return *refused;
+    } else {
+      TRY(append_event(session, stored, event_of_failure(stored), now()));
     }
     return std::move(stored.operation);
   });
@@ -122,6 +131,7 @@ Result<bool> SqlOperationsRepository::end_orphan(const Pulse& watched, const std
     if (ended && stored.operation.status == api::OperationStatus::kCancelled) {
       TRY(add_warnings(session, watched.id, {warning_of_orphan(stored)}));
     }
+    if (ended) TRY(append_event(session, stored, event_of_orphan(stored), now()));
     return ended;
   });
 }

@@ -66,6 +66,10 @@ class SqlOperationsRepository final : public OperationsRepository {
   Result<CheckpointPage> list_checkpoints(const CheckpointQuery& query) override;
   Result<CheckpointTotals> checkpoint_totals() override;
 
+  // ---- sql_events.cc: the history ----
+  Result<EventPage> events(const OperationId& id, const EventQuery& query) override;
+  Result<std::vector<std::int64_t>> last_events(const std::vector<OperationId>& ids) override;
+
  private:
   Result<void> refuse_what_runs(const OperationId& id, const Precondition& precondition);
   std::string now() const { return iso8601_utc(clock_.wall_ms()); }

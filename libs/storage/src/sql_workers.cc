@@ -1,5 +1,6 @@
 #include "operation_rows.h"
 #include "refusals.h"
+#include "sql_events.h"
 #include "sql_operations_repository.h"
 
 namespace ktrdr::storage {
@@ -55,6 +56,8 @@ Result<Claimed> SqlOperationsRepository::claim(const OperationId& id, const Fenc
     TRY_ASSIGN(StoredOperation stored, load(session, id));
     if (!claimed) {
       if (auto refused = refuse_claim(stored, fence)) return *refused;
+    } else {
+      TRY(append_event(session, stored, event_of_claim(stored), now()));
     }
     return Claimed{stored.operation, stored.current(), stored.last_sequence + 1};
   });
@@ -123,6 +126,8 @@ Result<Committed> SqlOperationsRepository::commit_checkpoint(const OperationId& 
     TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
     if (!committed) {
       if (auto refused = refuse_commit(stored, fence, checkpoint)) return *refused;
+    } else {
+      TRY(append_event(session, stored, event_of_commit(checkpoint), now()));
     }
     return Committed{stored.checkpoint->dropped, stored.operation.version};
   });
@@ -143,6 +148,8 @@ Result<Committed> SqlOperationsRepository::rewind(const OperationId& id, const F
     TRY_ASSIGN(const StoredOperation stored, load_row(session, id));
     if (!rewound) {
       if (auto refused = refuse_rewind(stored, fence, request)) return *refused;
+    } else {
+      TRY(append_event(session, stored, event_of_rewind(request), now()));
     }
     return Committed{{request.bad}, stored.operation.version};
   });

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ktrdr/api/checkpoint.h"
+#include "ktrdr/api/event.h"
 #include "ktrdr/api/operation.h"
 #include "ktrdr/api/training.h"
 #include "ktrdr/api/worker.h"
@@ -34,6 +35,10 @@ struct CheckpointFilter {
   std::optional<std::string> cursor;
 };
 
+struct EventFilter {
+  std::optional<std::int64_t> after, limit;  // without `after`: the newest
+};
+
 class ApiClient {
  public:
   explicit ApiClient(ServerAddress server, Duration timeout = Duration(30'000));
@@ -46,6 +51,7 @@ class ApiClient {
   Result<api::OperationListResponse> list_operations(const OperationFilter& filter);
   Result<api::OperationResponse> operation(const OperationId& id);
   Result<api::OperationListResponse> children(const OperationId& id);
+  Result<api::EventsResponse> events(const OperationId& id, const EventFilter& filter);
   Result<api::OperationResponse> retry(const OperationId& id);
   // data.status says whether it is done ("cancelled") or still saving its checkpoint ("running"). The server
   // answers after at most 10 s: give this client a longer timeout than that.

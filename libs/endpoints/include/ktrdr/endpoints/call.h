@@ -22,6 +22,7 @@
 #include "ktrdr/core/ids.h"
 #include "ktrdr/endpoints/endpoint.h"
 #include "ktrdr/endpoints/query.h"
+#include "ktrdr/http/body_stream.h"
 #include "ktrdr/http/error_mapping.h"
 
 namespace ktrdr::endpoints {
@@ -98,6 +99,11 @@ struct Html {
   std::string text;
 };
 
+// Events as they happen (text/event-stream): an answer that stays open.
+struct EventStream {
+  std::shared_ptr<http::BodyStream> body;
+};
+
 template <class Output>
 struct Answer {  // a wire type
   static http::Response write(const Output& output) { return {.body = api::to_json(output)}; }
@@ -109,6 +115,12 @@ struct Answer {  // a wire type
 template <>
 struct Answer<Html> {
   static http::Response write(const Html& page);
+  static api::AnswerDescription describe(int status);
+};
+
+template <>
+struct Answer<EventStream> {
+  static http::Response write(const EventStream& events);
   static api::AnswerDescription describe(int status);
 };
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,8 @@
 #include <vector>
 
 namespace ktrdr::http {
+
+class BodyStream;  // body_stream.h
 
 enum class Method { kGet, kPost, kPut, kPatch, kDelete };
 
@@ -49,6 +52,9 @@ struct Response {
   std::string body;
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
+  // Set: the body goes on with what is sent there, in chunks, until that ends; `body` is not looked at. The
+  // connection is closed afterwards.
+  std::shared_ptr<BodyStream> stream;
 };
 
 }  // namespace ktrdr::http

@@ -34,6 +34,9 @@ class OperationsService {
   Result<storage::OperationPage> list(const storage::ListQuery& query);
 
   Result<std::vector<api::Operation>> children(const OperationId& id);
+  Result<storage::EventPage> events(const OperationId& id, const storage::EventQuery& query) {
+    return operations_.events(id, query);
+  }
 
   // The same experiment from its beginning, as a new operation; the caller wakes the dispatcher.
   Result<api::Operation> retry(const OperationId& id, const storage::Precondition& precondition,

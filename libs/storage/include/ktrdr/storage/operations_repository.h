@@ -11,6 +11,9 @@
 // safe to call from any thread and block until the store answered. Numbers in brackets are the rules of
 // docs/protocol.md.
 //
+// Every accepted change appends its event to the operation's history, in the same transaction; a repeat that
+// changes nothing and a refusal append none. Heartbeats and epochs are no events.
+//
 // Errors besides those named at a method: kNotFound for an unknown operation, kIo when the store failed
 // (after that, whether the change was made is known only by asking again), kUnavailable when it is too busy.
 #pragma once
@@ -20,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "ktrdr/api/event.h"
 #include "ktrdr/api/operation.h"
 #include "ktrdr/api/training.h"
 #include "ktrdr/api/worker.h"
@@ -156,6 +160,24 @@ struct CheckpointTotals {
   std::optional<std::string> oldest_created_at;
 };
 
+// A checkpoint's event goes when this many newer events are there, so that the history of a training of a
+// hundred thousand short epochs stays small; every other event stays for ever.
+inline constexpr std::int64_t kEventsBehindACheckpoint = 1000;
+inline constexpr std::int64_t kMostEvents = 1000;  // of one answer
+
+// Which events: those that follow `after`, oldest first; without it the newest. The limit is cut to
+// kMostEvents.
+struct EventQuery {
+  std::optional<std::int64_t> after;
+  std::int64_t limit = 100;
+};
+
+struct EventPage {
+  std::vector<api::OperationEvent> events;                       // oldest first
+  api::OperationStatus status = api::OperationStatus::kPending;  // of the operation, at the same moment
+  std::int64_t last_sequence = 0;  // of the newest event there is; 0 for an operation older than histories
+};
+
 class OperationsRepository {
  public:
   virtual ~OperationsRepository() = default;
@@ -274,6 +296,12 @@ class OperationsRepository {
     std::optional<Attempt> whole_attempt;
   };
   virtual Result<Keep> keep(const OperationId& id) = 0;
+
+  // What happened to the operation. Numbers grow in the order of the changes, and none is seen before the
+  // ones below it: who has read up to n misses nothing by asking for what follows n.
+  virtual Result<EventPage> events(const OperationId& id, const EventQuery& query) = 0;
+  // The number of each operation's newest event, in the order asked; 0 for none, also when it is unknown.
+  virtual Result<std::vector<std::int64_t>> last_events(const std::vector<OperationId>& ids) = 0;
 
   // Forgets the keys that were first used before this moment: their requests are new ones from then on.
   // Answers how many. Called by the housekeeping loop.

@@ -8,6 +8,7 @@
 
 #include "ktrdr/storage/testing/client_requests_contract.h"
 #include "ktrdr/storage/testing/endings_contract.h"
+#include "ktrdr/storage/testing/events_contract.h"
 #include "ktrdr/storage/testing/lists_contract.h"
 #include "ktrdr/storage/testing/operation_states_contract.h"
 #include "ktrdr/storage/testing/worker_requests_contract.h"

@@ -121,6 +121,9 @@ class RepositoryTest : public ::testing::Test {
   // All that a client or a worker can read of an operation: two equal texts mean that nothing was changed.
   std::string everything(const OperationId& id) {
     std::string text = api::to_json(get(id)) + "\n" + api::to_json(store().job(id).value());
+    for (const api::OperationEvent& event : value_of(store().events(id, {})).events) {
+      text += "\n" + api::to_json(event);
+    }
     for (const Pulse& pulse : value_of(store().pulses())) {
       if (pulse.id == id) text += "\nheartbeat " + std::to_string(pulse.heartbeat_sequence);
     }

@@ -55,6 +55,40 @@ TEST_P(SeveralServers, OfManyResumesAtOnceExactlyOneWinsInEveryRound) {
   EXPECT_EQ(get(id).attempt, 1 + kRounds);
 }
 
+TEST_P(SeveralServers, OfTwoResumesAtOnceOneIsInTheHistoryAndAReaderMissesNothing) {
+  const OperationId id = failed();
+  std::vector<std::int64_t> seen;
+  const auto read_on = [&] {
+    const std::int64_t after = seen.empty() ? 0 : seen.back();
+    for (const auto& event : value_of(other_->events(id, {.after = after})).events) {
+      seen.push_back(event.sequence);
+    }
+  };
+  std::jthread reader([&](std::stop_token stop) {
+    while (!stop.stop_requested()) read_on();
+  });
+  constexpr int kRounds = 30;
+  for (int round = 0; round < kRounds; ++round) {
+    std::latch both(2);
+    const auto resume_at = [&](OperationsRepository& server) {
+      both.arrive_and_wait();
+      static_cast<void>(server.try_resume(id, false, {}, std::nullopt));
+    };
+    {
+      const std::jthread client([&] { resume_at(*other_); });
+      resume_at(*store_);
+    }
+    ASSERT_THAT(store_->fail_unclaimed(id, 2 + round, "again"), IsOk());
+  }
+  reader = {};  // joins
+  read_on();
+  const std::int64_t last = value_of(store_->last_events({id})).at(0);
+  EXPECT_EQ(last, 5 + 2 * kRounds);
+  std::vector<std::int64_t> all;
+  for (std::int64_t sequence = 1; sequence <= last; ++sequence) all.push_back(sequence);
+  EXPECT_EQ(seen, all);
+}
+
 TEST_P(SeveralServers, OfManyWorkersExactlyOneClaims) {
   constexpr int kWorkers = 8;
   for (int round = 0; round < 20; ++round) {
