@@ -54,10 +54,13 @@ struct Fields<ClaimAnswer> {
 
 template <>
 struct Fields<HeartbeatRequest> {
-  static constexpr auto kTable = std::tuple{
-      required("attempt", &HeartbeatRequest::attempt), required("worker_id", &HeartbeatRequest::worker_id),
-      field("phase", &HeartbeatRequest::phase),        field("progress", &HeartbeatRequest::progress),
-      field("epochs", &HeartbeatRequest::epochs),      field("warnings", &HeartbeatRequest::warnings)};
+  static constexpr auto kTable = std::tuple{required("attempt", &HeartbeatRequest::attempt),
+                                            required("worker_id", &HeartbeatRequest::worker_id),
+                                            field("phase", &HeartbeatRequest::phase),
+                                            field("progress", &HeartbeatRequest::progress),
+                                            field("epochs", &HeartbeatRequest::epochs),
+                                            field("warnings", &HeartbeatRequest::warnings),
+                                            field("checkpoint_counts", &HeartbeatRequest::checkpoint_counts)};
 };
 
 template <>

@@ -346,6 +346,18 @@ TEST(OperationsService, AfterAResumeTheCacheShowsNothingOfTheAttemptBefore) {
   EXPECT_EQ(api::to_json(*bench.service.get(bench.id)), api::to_json(*bench.store->get(bench.id)));
 }
 
+TEST(OperationsService, ShowsWhatTheWorkerCountedWhileItRuns) {
+  TestBench bench;
+  bench.claim();
+  const api::CheckpointCounts counts{.saved = 3, .failed = 1, .bytes_saved = 4096, .pause_seconds = 0.5};
+  ASSERT_THAT(
+      bench.service.heartbeat(bench.id, {.attempt = 1, .worker_id = "worker-1", .checkpoint_counts = counts}),
+      IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->checkpoint_counts, counts);
+  ASSERT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom"}), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->checkpoint_counts, std::nullopt);
+}
+
 TEST(OperationsCache, ShowsTheFurtherProgressOfTheSameAttemptOnly) {
   OperationsCache cache;
   api::Operation row{.operation_id = "op_1", .status = OperationStatus::kRunning, .attempt = 2};

@@ -157,8 +157,10 @@ void CheckpointPipeline::commit_once() {
 }
 
 void CheckpointPipeline::acknowledge(const api::CommitCheckpointAnswer& answer) {
-  state_.update([](State& state) {
-    state.acknowledged = state.sending->commit.checkpoint.ref;
+  const api::CheckpointInfo saved = state_.lock()->sending->commit.checkpoint;  // only this thread changes it
+  succeed(saved);
+  state_.update([&](State& state) {
+    state.acknowledged = saved.ref;
     state.sending.reset();
   });
   for (const CheckpointRef dropped : answer.dropped) remove(dropped);
@@ -178,15 +180,39 @@ void CheckpointPipeline::refuse(const Error& error) {
 }
 
 void CheckpointPipeline::fail(CheckpointRef ref, Error error) {
-  if (error.code != ErrorCode::kStale) report_.warn("A checkpoint was not saved: " + error.message);
+  log(LogLevel::kWarning, "a checkpoint was not saved",
+      {{"operation", lineage_.operation.value},
+       {"attempt", std::to_string(lineage_.attempt)},
+       {"worker", lineage_.worker.value},
+       {"checkpoint", ref.to_string()},
+       {"error", error.describe()}});
+  if (error.code != ErrorCode::kStale) {
+    report_.count_failed();
+    if (auto warning = failures_.failed(ref, error.message)) report_.warn(*std::move(warning));
+  }
   state_.update([&](State& state) { state.failed.emplace(ref, std::move(error)); });
 }
 
+// Never silent, and never a flood: the log has every failure, the counts have their number, and the
+// operation's warnings have what a person should read. Nothing is carried over into the next save: like every
+// save it is a full one. A refusal because somebody else owns the operation is no failure of saving.
 void CheckpointPipeline::remove(CheckpointRef ref) {
   if (const auto removed = store_.remove(lineage_.operation, ref); !removed.ok()) {
     log(LogLevel::kWarning, "a checkpoint's files are left for the sweep",
         {{"operation", lineage_.operation.value},
          {"checkpoint", ref.to_string()},
+void CheckpointPipeline::succeed(const api::CheckpointInfo& saved) {
+  report_.count_saved(saved.size_bytes);
+  auto news = failures_.saved(saved.ref);
+  log(news ? LogLevel::kInfo : LogLevel::kDebug, "checkpoint saved",
+      {{"operation", lineage_.operation.value},
+       {"attempt", std::to_string(lineage_.attempt)},
+       {"worker", lineage_.worker.value},
+       {"checkpoint", saved.ref.to_string()},
+       {"bytes", std::to_string(saved.size_bytes)}});
+  if (news) report_.warn(*std::move(news));
+}
+
          {"error", removed.error().describe()}});
   }
 }

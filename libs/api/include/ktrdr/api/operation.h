@@ -96,6 +96,7 @@ struct Operation {
   bool cancel_requested = false;
   std::optional<std::string> worker_id, worker_name, last_heartbeat_at;
   std::optional<CheckpointInfo> checkpoint;  // the current one
+  std::optional<CheckpointCounts> checkpoint_counts;  // of the running attempt, as its worker said last
 };
 
 struct OperationSummary {

@@ -53,6 +53,7 @@ struct HeartbeatRequest {
   Progress progress;
   std::vector<EpochMetrics> epochs;   // finished since the last acknowledged heartbeat
   std::vector<std::string> warnings;  // new ones
+  CheckpointCounts checkpoint_counts;
 };
 
 // POST /operations/{id}/metrics: the rows of finished epochs, fenced like every write of a worker.

@@ -16,6 +16,7 @@
 #include "ktrdr/training/snapshot.h"
 #include "ktrdr/training/stop_signal.h"
 #include "ktrdr/worker/run_report.h"
+#include "ktrdr/worker/save_failures.h"
 #include "ktrdr/worker/server_api.h"
 
 namespace ktrdr::worker {
@@ -109,6 +110,7 @@ class CheckpointPipeline {
   void remove(CheckpointRef ref);
 
   const Clock& clock_;
+  void succeed(const api::CheckpointInfo& saved);
   checkpoints::CheckpointStore& store_;
   ServerApi& server_;
   RunReport& report_;
@@ -120,3 +122,4 @@ class CheckpointPipeline {
 };
 
 }  // namespace ktrdr::worker
+  SaveFailures failures_;
