@@ -160,6 +160,7 @@ TEST(CheckpointWriter, CountsWhatItSavedAndWhatItCouldNot) {
   EXPECT_EQ(counts.bytes_saved, bench.commits().front().checkpoint.size_bytes);
   EXPECT_GT(counts.bytes_saved, 0);
 }
+  EXPECT_GT(bench.writer.background_cost().count(), 0);
 
 TEST(CheckpointWriter, TellsTheFirstFailureAndThatItWorksAgainAndNothingInBetween) {
   Bench bench;

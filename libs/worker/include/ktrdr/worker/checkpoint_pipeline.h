@@ -65,6 +65,7 @@ class CheckpointPipeline {
   Duration backoff() const { return backoff_; }
   bool has_news() const { return state_.lock()->has_news(); }
   bool at_its_end() const { return state_.lock()->at_its_end(); }
+  void count_processor_time(std::chrono::nanoseconds used) { report_.count_processor_time(used); }
 
   // ---- anybody ----
 
