@@ -85,6 +85,10 @@ struct Fields<Operation> {
                  field("worker_name", &Operation::worker_name),
                  field("last_heartbeat_at", &Operation::last_heartbeat_at),
                  field("checkpoint", &Operation::checkpoint),
+                 when_known("seconds_since_checkpoint", &Operation::seconds_since_checkpoint,
+                            "The age of the current checkpoint, while it runs."),
+                 when_known("seconds_at_risk", &Operation::seconds_at_risk,
+                            "The most training that a crash now would cost."),
                  when_known("checkpoint_counts", &Operation::checkpoint_counts,
                             "Of the running attempt, as its worker said last.")};
 };

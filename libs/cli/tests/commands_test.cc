@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr const char* kGet = "GET /api/v1/operations/op_1";
 constexpr const char* kCheckpoint = "GET /api/v1/checkpoints/op_1";
@@ -34,6 +35,40 @@ TEST_F(Commands, StatusOfARunningTraining) {
             "worker      cpu-1 (w_1)\n"
             "checkpoint  epoch 12, 8 s ago, resume would repeat at most 40 batches\n");
   EXPECT_THAT(bench_.err.str(), IsEmpty());
+}
+
+// The server's clock counts, whatever ours says.
+TEST_F(Commands, StatusSaysWhatACrashWouldCostNow) {
+  bench_.clock.jump_wall_clock(std::chrono::hours(5));
+  const auto shown = [&](double age, double at_risk) {
+    auto answer = api::from_json<api::OperationResponse>(running_operation(4, 42)).value();
+    answer.data.checkpoint->start_batch = 120;
+    answer.data.seconds_since_checkpoint = age;
+    answer.data.seconds_at_risk = at_risk;
+    bench_.server.answer(kGet, {200, api::to_json(answer)});
+    EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
+    return bench_.out.str();
+  };
+  EXPECT_THAT(
+      shown(12.4, 12.4),
+      HasSubstr("last checkpoint  12 s ago (epoch 13, batch 120); a crash now would cost at most 13 s of "
+                "training\n"));
+  EXPECT_THAT(shown(7200, 3),
+              HasSubstr("2h 00m ago (epoch 13, batch 120); a crash now would cost at most 3 s of "
+                        "training\n"));
+  EXPECT_THAT(shown(60, 0), HasSubstr("; a crash now would cost nothing\n"));
+}
+
+TEST_F(Commands, StatusCountsSavesOnceOneHasFailed) {
+  auto answer = api::from_json<api::OperationResponse>(running_operation(4, 42)).value();
+  answer.data.checkpoint_counts = {.saved = 9};
+  bench_.server.answer(kGet, {200, api::to_json(answer)});
+  EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
+  EXPECT_THAT(bench_.out.str(), Not(HasSubstr("saves")));
+  answer.data.checkpoint_counts->failed = 2;
+  bench_.server.answer(kGet, {200, api::to_json(answer)});
+  EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
+  EXPECT_THAT(bench_.out.str(), HasSubstr("saves       9 saved, 2 failed\n"));
 }
 
 TEST_F(Commands, StatusOfAFailedTrainingSaysHowToResume) {

@@ -31,6 +31,7 @@ class OperationsService {
 
   // ---- for people ----
 
+  // With what a crash would cost now, while it runs.
   Result<api::Operation> get(const OperationId& id);
   Result<storage::OperationPage> list(const storage::ListQuery& query);
 
@@ -99,6 +100,7 @@ class OperationsService {
   };
   using Waiters = std::multimap<OperationId, Waiter>;
 
+  void show_risk(api::Operation& operation) const;
   void answer_repeat(const storage::Resumed& resumed, const ThenResumed& then);
   api::ResumeOperationData resume_answer(const storage::Resumed& resumed);
   void tell_worker_to_cancel(const api::Operation& operation);
