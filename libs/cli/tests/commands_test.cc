@@ -39,15 +39,16 @@ TEST_F(Commands, StatusOfARunningTraining) {
 
 // The server's clock counts, whatever ours says.
 TEST_F(Commands, StatusSaysWhatACrashWouldCostNow) {
-  bench_.clock.jump_wall_clock(std::chrono::hours(5));
   const auto shown = [&](double age, double at_risk) {
+    TestBench bench;
+    bench.clock.jump_wall_clock(std::chrono::hours(5));
     auto answer = api::from_json<api::OperationResponse>(running_operation(4, 42)).value();
     answer.data.checkpoint->start_batch = 120;
     answer.data.seconds_since_checkpoint = age;
     answer.data.seconds_at_risk = at_risk;
-    bench_.server.answer(kGet, {200, api::to_json(answer)});
-    EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
-    return bench_.out.str();
+    bench.server.answer(kGet, {200, api::to_json(answer)});
+    EXPECT_EQ(bench.run({"status", "op_1"}), 0);
+    return bench.out.str();
   };
   EXPECT_THAT(
       shown(12.4, 12.4),
@@ -63,10 +64,10 @@ TEST_F(Commands, StatusCountsSavesOnceOneHasFailed) {
   auto answer = api::from_json<api::OperationResponse>(running_operation(4, 42)).value();
   answer.data.checkpoint_counts = {.saved = 9};
   bench_.server.answer(kGet, {200, api::to_json(answer)});
-  EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
-  EXPECT_THAT(bench_.out.str(), Not(HasSubstr("saves")));
   answer.data.checkpoint_counts->failed = 2;
   bench_.server.answer(kGet, {200, api::to_json(answer)});
+  EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
+  EXPECT_THAT(bench_.out.str(), Not(HasSubstr("saves")));
   EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
   EXPECT_THAT(bench_.out.str(), HasSubstr("saves       9 saved, 2 failed\n"));
 }
@@ -337,6 +338,10 @@ TEST_F(Commands, CheckpointsStatsAndCleanup) {
   EXPECT_EQ(bench_.run({"checkpoints", "cleanup", "--max-age-days", "7"}), 0);
   EXPECT_THAT(bench_.err.str(), HasSubstr("3 operations and 1 objects"));
   EXPECT_EQ(bench_.run({"checkpoints", "cleanup", "--max-age-days", "0"}), 2);
+  bench_.server.answer("POST /api/v1/checkpoints/cleanup",
+                       {200, R"({"success":true,"checkpoints_deleted":0,"orphan_artifacts_cleaned":2})"});
+  EXPECT_EQ(bench_.run({"checkpoints", "cleanup"}), 0) << "how old is too old is the server's to say";
+  EXPECT_THAT(bench_.err.str(), HasSubstr("0 operations and 2 objects"));
 }
 
 // ---- workers ----
