@@ -174,6 +174,7 @@ TEST_F(BadInput, TheApiAnswersBadBodiesWithA4xx) {
         std::string(R"({"strategy_yaml":"x","seed":1e999})"),
         std::string(R"({"strategy_yaml":"x","task_id":"../x"})"),
         std::string(R"({"strategy_yaml":"x","checkpoint_every_epochs":0})"),
+        std::string(R"({"strategy_yaml":"x","checkpoint_budget_percent":0})"),
         std::string(R"({"strategy_yaml":"x","data_dir":"relative"})")}) {
     const auto answer = http.request({.method = "POST",
                                       .url = system_->url() + "/api/v1/trainings/start",

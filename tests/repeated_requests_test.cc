@@ -300,8 +300,9 @@ const std::vector<Case>& cases() {
 // What must be equal where the same was applied as often: everything but names and times.
 std::string story(WorkerByHand& worker, const OperationId& id) {
   nlohmann::json all = worker.send({"GET", WorkerByHand::path_of(id)}).json().at("data");
-  for (const char* its_own : {"operation_id", "parent_operation_id", "created_at", "started_at",
-                              "completed_at", "last_heartbeat_at"}) {
+  for (const char* its_own :
+       {"operation_id", "parent_operation_id", "created_at", "started_at", "completed_at",
+        "last_heartbeat_at", "seconds_since_checkpoint", "seconds_at_risk"}) {
     all.erase(its_own);
   }
   if (all.at("checkpoint").is_object()) all.at("checkpoint").erase("created_at");

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ktrdr/s3/s3_bucket.h"
 #include "ktrdr/s3/testing/swift_server.h"
 #include "support/test_system.h"
 
@@ -77,6 +78,32 @@ TEST(S3Checkpoints, ATrainingGoesOnWhileTheBucketIsAway) {
   SwiftServer::shared().start();
   ASSERT_EQ(system.wait_for_status(id, OperationStatus::kCompleted).status, OperationStatus::kCompleted);
   EXPECT_EQ(fingerprint_of(system, id), undisturbed());
+}
+
+TEST(S3Checkpoints, TheStatsAreWhatLiesInTheBucket) {
+  const std::string place = SwiftServer::shared().place(s3::testing::fresh_prefix());
+  TestSystem system(with_bucket(place));
+  const auto settings = s3::find_s3_settings(place, SwiftServer::shared().environment());
+  ASSERT_TRUE(settings.ok());
+  const s3::S3Bucket bucket(*settings);
+  const auto bytes_in_it = [&] {
+    std::int64_t bytes = 0;
+    for (const s3::S3Object& object : bucket.list(settings->place.prefix + "/").value())
+      bytes += static_cast<std::int64_t>(object.size);
+    return bytes;
+  };
+  const OperationId id = system.start_training(wish());
+  system.wait_for_step(id, 20);
+  ASSERT_TRUE(system.api().cancel(id, {}).ok());
+  ASSERT_TRUE(system.api().clean_up_checkpoints(std::nullopt).ok());
+  const auto stats = system.api().checkpoint_stats();
+  ASSERT_TRUE(stats.ok());
+  EXPECT_EQ(stats->kept_checkpoints, 2);
+  EXPECT_GT(stats->total_size_bytes, 0);
+  EXPECT_EQ(stats->total_size_bytes, bytes_in_it());
+  ASSERT_TRUE(system.api().delete_checkpoint(id).ok());
+  EXPECT_EQ(system.api().checkpoint_stats()->kept_checkpoints, 0);
+  EXPECT_EQ(bytes_in_it(), 0);
 }
 
 TEST(S3Checkpoints, AWrongSecretIsSaidAtTheStart) {

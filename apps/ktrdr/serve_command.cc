@@ -43,6 +43,9 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--checkpoints", options.checkpoints,
                  "Where checkpoints are kept: a folder or s3://BUCKET/PREFIX, the same for all servers of a "
                  "database (default: DATA_DIR/checkpoints)");
+  app.add_option("--checkpoint-max-age-days", options.checkpoint_max_age_days,
+                 "Once a day, checkpoints that are older go, unless their operation is live")
+      ->capture_default_str();
   app.add_option("--models", options.models, "Where finished models are kept (default: DATA_DIR/models)");
   app.add_option("--market-data", options.market_data,
                  "Where SYMBOL_timeframe.csv files are (default: DATA_DIR/market)");

@@ -138,7 +138,8 @@ OperationId TestSystem::start_training(const TrainingWish& wish) {
                                              .data_dir = market().string(),
                                              .seed = wish.seed,
                                              .checkpoint_every_epochs = wish.checkpoint_every_epochs,
-                                             .checkpoint_every_seconds = wish.checkpoint_every_seconds});
+                                             .checkpoint_every_seconds = wish.checkpoint_every_seconds,
+                                             .checkpoint_budget_percent = wish.checkpoint_budget_percent});
   EXPECT_TRUE(started.ok()) << (started.ok() ? "" : started.error().describe());
   return {started.ok() ? started->task_id : "none"};
 }

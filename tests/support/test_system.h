@@ -32,6 +32,7 @@ struct TrainingWish {
   std::int64_t seed = 7;
   std::int64_t checkpoint_every_epochs = 2;
   double checkpoint_every_seconds = 0.25;
+  std::optional<double> checkpoint_budget_percent;
 };
 
 class TestSystem {

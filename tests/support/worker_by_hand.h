@@ -149,8 +149,11 @@ class WorkerByHand {
          {path_of(id), path_of(id) + "/children", path_of(id) + "/metrics", "/checkpoints/" + id.value}) {
       seen[path] = send({"GET", path}).json();
     }
-    if (auto& operation = seen[path_of(id)]; operation.contains("data"))
-      operation["data"].erase("last_heartbeat_at");
+    if (auto& operation = seen[path_of(id)]; operation.contains("data")) {
+      for (const char* what_time_changes :
+           {"last_heartbeat_at", "seconds_since_checkpoint", "seconds_at_risk"})
+        operation["data"].erase(what_time_changes);
+    }
     return seen.dump(1);
   }
 

@@ -4,6 +4,7 @@
 namespace ktrdr::api {
 
 KTRDR_WIRE_TYPE(CheckpointInfo);
+KTRDR_WIRE_TYPE(CheckpointCounts);
 KTRDR_WIRE_TYPE(CheckpointState);
 KTRDR_WIRE_TYPE(CheckpointData);
 KTRDR_WIRE_TYPE(CheckpointResponse);

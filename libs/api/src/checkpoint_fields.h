@@ -22,6 +22,17 @@ struct Fields<CheckpointInfo> {
 };
 
 template <>
+struct Fields<CheckpointCounts> {
+  static constexpr auto kTable = std::tuple{
+      field("saved", &CheckpointCounts::saved, "Acknowledged by the server."),
+      field("failed", &CheckpointCounts::failed, "Taken, and not saved."),
+      field("bytes_saved", &CheckpointCounts::bytes_saved),
+      field("pause_seconds", &CheckpointCounts::pause_seconds,
+            "Training stood still for it, to copy its state."),
+      field("processor_seconds", &CheckpointCounts::processor_seconds, "Of writing in the background.")};
+};
+
+template <>
 struct Fields<CheckpointState> {
   static constexpr auto kTable = std::tuple{required("ref", &CheckpointState::ref),
                                             field("parent", &CheckpointState::parent),

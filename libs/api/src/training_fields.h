@@ -22,8 +22,12 @@ struct Fields<StartTrainingRequest> {
       field("data_dir", &StartTrainingRequest::data_dir,
             "The market data folder on the server; absent: the server's own."),
       field("seed", &StartTrainingRequest::seed, "0 to 2^53; absent: drawn once and stored."),
-      field("checkpoint_every_epochs", &StartTrainingRequest::checkpoint_every_epochs),
-      field("checkpoint_every_seconds", &StartTrainingRequest::checkpoint_every_seconds),
+      field("checkpoint_every_epochs", &StartTrainingRequest::checkpoint_every_epochs,
+            "A checkpoint after so many epochs, 1 to 1000000; absent: 10."),
+      field("checkpoint_every_seconds", &StartTrainingRequest::checkpoint_every_seconds,
+            "... or after so many seconds, also inside an epoch, 0.001 to 1e9; absent: 300."),
+      field("checkpoint_budget_percent", &StartTrainingRequest::checkpoint_budget_percent,
+            "The largest share of the training time that checkpoints may cost, up to 100; absent: 1."),
       field("detailed_analytics", &StartTrainingRequest::detailed_analytics, "Accepted and without effect.")};
 };
 
@@ -56,6 +60,7 @@ struct Fields<TrainingRequest> {
                  required("seed", &TrainingRequest::seed),
                  field("checkpoint_every_epochs", &TrainingRequest::checkpoint_every_epochs),
                  field("checkpoint_every_seconds", &TrainingRequest::checkpoint_every_seconds),
+                 field("checkpoint_budget_percent", &TrainingRequest::checkpoint_budget_percent),
                  required("data_fingerprint", &TrainingRequest::data_fingerprint),
                  field("allow_changes", &TrainingRequest::allow_changes)};
 };

@@ -54,10 +54,13 @@ struct Fields<ClaimAnswer> {
 
 template <>
 struct Fields<HeartbeatRequest> {
-  static constexpr auto kTable = std::tuple{
-      required("attempt", &HeartbeatRequest::attempt), required("worker_id", &HeartbeatRequest::worker_id),
-      field("phase", &HeartbeatRequest::phase),        field("progress", &HeartbeatRequest::progress),
-      field("epochs", &HeartbeatRequest::epochs),      field("warnings", &HeartbeatRequest::warnings)};
+  static constexpr auto kTable = std::tuple{required("attempt", &HeartbeatRequest::attempt),
+                                            required("worker_id", &HeartbeatRequest::worker_id),
+                                            field("phase", &HeartbeatRequest::phase),
+                                            field("progress", &HeartbeatRequest::progress),
+                                            field("epochs", &HeartbeatRequest::epochs),
+                                            field("warnings", &HeartbeatRequest::warnings),
+                                            field("checkpoint_counts", &HeartbeatRequest::checkpoint_counts)};
 };
 
 template <>
@@ -76,9 +79,12 @@ struct Fields<HeartbeatAnswer> {
 
 template <>
 struct Fields<CommitCheckpointRequest> {
-  static constexpr auto kTable = std::tuple{required("attempt", &CommitCheckpointRequest::attempt),
-                                            required("worker_id", &CommitCheckpointRequest::worker_id),
-                                            required("checkpoint", &CommitCheckpointRequest::checkpoint)};
+  static constexpr auto kTable =
+      std::tuple{required("attempt", &CommitCheckpointRequest::attempt),
+                 required("worker_id", &CommitCheckpointRequest::worker_id),
+                 required("checkpoint", &CommitCheckpointRequest::checkpoint),
+                 field("taken_ms_ago", &CommitCheckpointRequest::taken_ms_ago,
+                       "Since its state was copied: writing it takes its time, an outage longer.")};
 };
 
 template <>

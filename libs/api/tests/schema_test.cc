@@ -39,9 +39,9 @@ TEST(Schema, ATypeOfBothDirectionsHasTwoNames) {
     schema_of<HeartbeatRequest>(set, Direction::kRequest);
     schema_of<Progress>(set, Direction::kAnswer);
   }
-  EXPECT_THAT(set.components(),
-              ElementsAre(Key("EpochMetrics"), Key("HeartbeatRequest"), Key("Progress"),
-                          Key("ProgressContext"), Key("ProgressContextInput"), Key("ProgressInput")));
+  EXPECT_THAT(set.components(), ElementsAre(Key("CheckpointCounts"), Key("EpochMetrics"),
+                                            Key("HeartbeatRequest"), Key("Progress"), Key("ProgressContext"),
+                                            Key("ProgressContextInput"), Key("ProgressInput")));
   EXPECT_THAT(text_of("HeartbeatRequest", set), HasSubstr("schemas/ProgressInput"));
 }
 

@@ -129,9 +129,10 @@ class CheckpointsCommand final : public Command {
     stats_ = app.add_subcommand("stats", "How many there are, how large, how old");
     cleanup_ = app.add_subcommand("cleanup", "Delete old checkpoints of operations that are not live");
     cleanup_->footer("Example:\n  ktrdr checkpoints cleanup --max-age-days 7");
-    cleanup_->add_option("--max-age-days", max_age_days_, "Those that are older go")
-        ->check(CLI::PositiveNumber)
-        ->capture_default_str();
+    cleanup_
+        ->add_option("--max-age-days", max_age_days_,
+                     "Those that are older go (default: the server's --checkpoint-max-age-days)")
+        ->check(CLI::Range(1, 36'500));
     for (CLI::App* command : {show_, delete_, export_, list_, stats_, cleanup_}) command->fallthrough();
   }
 
@@ -246,7 +247,7 @@ class CheckpointsCommand final : public Command {
   CLI::App* cleanup_ = nullptr;
   std::string id_;
   std::optional<std::int64_t> older_than_days_;
-  std::int64_t max_age_days_ = 30;
+  std::optional<std::int64_t> max_age_days_;
   bool force_ = false;
   ExportOptions export_options_;
   std::string checkpoints_;  // empty: where the server says

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdlib>
 
 #include "wording.h"
@@ -26,6 +27,13 @@ std::string worker_text(const api::Operation& operation) {
   return name.empty() || name == id ? id : name + " (" + id + ")";
 }
 
+std::string risk_text(const api::Operation& operation) {
+  if (!operation.seconds_at_risk) return "";
+  if (*operation.seconds_at_risk <= 0) return "; a crash now would cost nothing";
+  return "; a crash now would cost at most " + duration_text(std::ceil(*operation.seconds_at_risk)) +
+         " of training";
+}
+
 // What would be done again: the batches since the checkpoint.
 std::string repeat_text(const api::Operation& operation, const api::CheckpointInfo& checkpoint) {
   const std::int64_t batches = operation.progress.context.global_step - checkpoint.global_step;
@@ -33,11 +41,24 @@ std::string repeat_text(const api::Operation& operation, const api::CheckpointIn
                       : fmt::format("resume would repeat at most {} batches", batches);
 }
 
+// Of a running operation: what the server's clock says, which may differ from ours.
+std::string last_checkpoint_text(const api::Operation& operation) {
+  if (!operation.checkpoint || !operation.seconds_since_checkpoint) return "";
+  return duration_text(*operation.seconds_since_checkpoint) + " ago (" +
+         position_text(*operation.checkpoint) + ")" + risk_text(operation);
+}
+
 std::string checkpoint_text(const api::Operation& operation, std::int64_t now_wall_ms) {
-  if (!operation.checkpoint) return "";
+  if (!operation.checkpoint || operation.seconds_since_checkpoint) return "";
   return position_text(*operation.checkpoint) + ", " +
          age_text(operation.checkpoint->created_at, now_wall_ms) + ", " +
          repeat_text(operation, *operation.checkpoint);
+}
+
+std::string failed_saves_text(const api::Operation& operation) {
+  if (!operation.checkpoint_counts || operation.checkpoint_counts->failed == 0) return "";
+  return fmt::format("{} saved, {} failed", operation.checkpoint_counts->saved,
+                     operation.checkpoint_counts->failed);
 }
 
 std::string accuracy_text(const api::JsonText& result) {
@@ -65,6 +86,8 @@ std::string operation_text(const api::Operation& operation, std::int64_t now_wal
                            {"attempt", std::to_string(operation.attempt)},
                            {"worker", worker_text(operation)},
                            {"checkpoint", checkpoint_text(operation, now_wall_ms)},
+                           {"last checkpoint", last_checkpoint_text(operation)},
+                           {"saves", failed_saves_text(operation)},
                            {"error", operation.error_message.value_or("")}};
   for (const std::string& warning : operation.warnings) rows.emplace_back("warning", warning);
   const bool has_result = operation.status == api::OperationStatus::kCompleted && operation.result_summary;

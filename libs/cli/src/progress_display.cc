@@ -44,6 +44,8 @@ std::string progress_line(const api::Operation& operation, const std::string& qu
   if (context.samples_per_second) add(line, "", count_text(*context.samples_per_second) + " samples/s");
   if (context.eta_seconds) add(line, "ETA", duration_text(*context.eta_seconds));
   if (operation.phase != api::Phase::kNone) add(line, "", std::string(to_string(operation.phase)));
+  if (operation.seconds_since_checkpoint)
+    add(line, "checkpoint", duration_text(*operation.seconds_since_checkpoint) + " ago");
   return line;
 }
 

@@ -1,4 +1,5 @@
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <filesystem>
 
 #include "commands.h"
@@ -51,6 +52,12 @@ Result<void> add_strategy(const std::string& strategy, api::StartTrainingRequest
   return {};
 }
 
+// A NaN is in no range and outside of none, and JSON has none: it would be sent as nothing.
+Result<void> check_number(const std::optional<double>& number, const std::string& option) {
+  if (!number || std::isfinite(*number)) return {};
+  return bad_input(option + " must be a number.");
+}
+
 Result<void> check_date(const std::optional<std::string>& date, const std::string& option) {
   if (!date || parse_iso8601_ms(*date).ok()) return {};
   return bad_input(option + " must be a date such as 2024-01-31, not '" + *date + "'.");
@@ -74,10 +81,15 @@ class TrainCommand final : public Command {
         ->type_name("A,B");
     app.add_option("--seed", request_.seed, "Seed of all randomness (default: drawn once and stored)")
         ->check(CLI::Range(std::int64_t{0}, kLargestSeed));
-    app.add_option("--checkpoint-every-epochs", request_.checkpoint_every_epochs, "Checkpoint every N epochs")
+    app.add_option("--checkpoint-every-epochs", request_.checkpoint_every_epochs,
+                   "Checkpoint every N epochs (default: 10)")
         ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}));
-    app.add_option("--checkpoint-every-seconds", request_.checkpoint_every_seconds, "... or every T seconds")
+    app.add_option("--checkpoint-every-seconds", request_.checkpoint_every_seconds,
+                   "... or every T seconds, also inside an epoch (default: 300)")
         ->check(CLI::Range(0.001, 1e9));
+    app.add_option("--checkpoint-budget-percent", request_.checkpoint_budget_percent,
+                   "... but never for more than this share of the training time (default: 1)")
+        ->check(CLI::Range(1e-6, 100.0));
     app.add_option("--name", request_.task_id, "Id of the new operation (default: made by the server)")
         ->type_name("ID");
     app.add_flag("-f,--follow", follow_, "Watch it to its end; Ctrl+C cancels it");
@@ -98,6 +110,8 @@ class TrainCommand final : public Command {
  private:
   Result<void> complete_request() {
     TRY(add_strategy(strategy_, request_));
+    TRY(check_number(request_.checkpoint_every_seconds, "--checkpoint-every-seconds"));
+    TRY(check_number(request_.checkpoint_budget_percent, "--checkpoint-budget-percent"));
     TRY(check_date(request_.start_date, "--start"));
     TRY(check_date(request_.end_date, "--end"));
     if (request_.task_id) TRY(OperationId::parse(*request_.task_id));

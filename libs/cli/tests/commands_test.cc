@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr const char* kGet = "GET /api/v1/operations/op_1";
 constexpr const char* kCheckpoint = "GET /api/v1/checkpoints/op_1";
@@ -77,6 +78,41 @@ TEST_F(Commands, StatusShowsAsMuchOfTheHistoryAsIsAskedFor) {
   for (const char* wrong : {"some", "-1", "1001", "1x", ""}) {
     EXPECT_EQ(bench_.run({"status", "op_1", "--events", wrong}), 2) << wrong;
   }
+}
+
+// The server's clock counts, whatever ours says.
+TEST_F(Commands, StatusSaysWhatACrashWouldCostNow) {
+  const auto shown = [&](double age, double at_risk) {
+    TestBench bench;
+    bench.clock.jump_wall_clock(std::chrono::hours(5));
+    auto answer = api::from_json<api::OperationResponse>(running_operation(4, 42)).value();
+    answer.data.checkpoint->start_batch = 120;
+    answer.data.seconds_since_checkpoint = age;
+    answer.data.seconds_at_risk = at_risk;
+    bench.server.answer(kGet, {200, api::to_json(answer)});
+    EXPECT_EQ(bench.run({"status", "op_1"}), 0);
+    return bench.out.str();
+  };
+  EXPECT_THAT(
+      shown(12.4, 12.4),
+      HasSubstr("last checkpoint  12 s ago (epoch 13, batch 120); a crash now would cost at most 13 s of "
+                "training\n"));
+  EXPECT_THAT(shown(7200, 3),
+              HasSubstr("2h 00m ago (epoch 13, batch 120); a crash now would cost at most 3 s of "
+                        "training\n"));
+  EXPECT_THAT(shown(60, 0), HasSubstr("; a crash now would cost nothing\n"));
+}
+
+TEST_F(Commands, StatusCountsSavesOnceOneHasFailed) {
+  auto answer = api::from_json<api::OperationResponse>(running_operation(4, 42)).value();
+  answer.data.checkpoint_counts = {.saved = 9};
+  bench_.server.answer(kGet, {200, api::to_json(answer)});
+  answer.data.checkpoint_counts->failed = 2;
+  bench_.server.answer(kGet, {200, api::to_json(answer)});
+  EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
+  EXPECT_THAT(bench_.out.str(), Not(HasSubstr("saves")));
+  EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
+  EXPECT_THAT(bench_.out.str(), HasSubstr("saves       9 saved, 2 failed\n"));
 }
 
 TEST_F(Commands, StatusOfAFailedTrainingSaysHowToResume) {
@@ -345,6 +381,10 @@ TEST_F(Commands, CheckpointsStatsAndCleanup) {
   EXPECT_EQ(bench_.run({"checkpoints", "cleanup", "--max-age-days", "7"}), 0);
   EXPECT_THAT(bench_.err.str(), HasSubstr("3 operations and 1 objects"));
   EXPECT_EQ(bench_.run({"checkpoints", "cleanup", "--max-age-days", "0"}), 2);
+  bench_.server.answer("POST /api/v1/checkpoints/cleanup",
+                       {200, R"({"success":true,"checkpoints_deleted":0,"orphan_artifacts_cleaned":2})"});
+  EXPECT_EQ(bench_.run({"checkpoints", "cleanup"}), 0) << "how old is too old is the server's to say";
+  EXPECT_THAT(bench_.err.str(), HasSubstr("0 operations and 2 objects"));
 }
 
 // ---- workers ----

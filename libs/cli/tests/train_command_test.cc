@@ -60,6 +60,8 @@ TEST_F(Train, SendsEveryOption) {
                         "3",
                         "--checkpoint-every-seconds",
                         "1.5",
+                        "--checkpoint-budget-percent",
+                        "0.5",
                         "--name",
                         "mine"}),
             0);
@@ -72,6 +74,7 @@ TEST_F(Train, SendsEveryOption) {
   EXPECT_EQ(sent.seed, 42);
   EXPECT_EQ(sent.checkpoint_every_epochs, 3);
   EXPECT_EQ(sent.checkpoint_every_seconds, 1.5);
+  EXPECT_EQ(sent.checkpoint_budget_percent, 0.5);
   EXPECT_EQ(sent.task_id, "mine");
 }
 
@@ -80,6 +83,21 @@ TEST_F(Train, AListDoesNotSwallowTheStrategyBehindIt) {
   EXPECT_EQ(bench_.run({"train", "--symbols", "EURUSD,GBPUSD", "--timeframes", "1h", "momentum"}), 0);
   EXPECT_EQ(sent_start().strategy_name, "momentum");
   EXPECT_EQ(sent_start().symbols, (std::vector<std::string>{"EURUSD", "GBPUSD"}));
+}
+
+TEST_F(Train, RefusesAPolicyThatMakesNoSenseBeforeItAsks) {
+  for (const auto& [option, value] :
+       std::vector<std::pair<std::string, std::string>>{{"--checkpoint-every-epochs", "0"},
+                                                        {"--checkpoint-every-seconds", "0"},
+                                                        {"--checkpoint-every-seconds", "nan"},
+                                                        {"--checkpoint-budget-percent", "0"},
+                                                        {"--checkpoint-budget-percent", "101"},
+                                                        {"--checkpoint-budget-percent", "nan"},
+                                                        {"--checkpoint-budget-percent", "much"}}) {
+    EXPECT_EQ(bench_.run({"train", "momentum", option, value}), 2) << option << " " << value;
+    EXPECT_THAT(bench_.err.str(), HasSubstr(option));
+  }
+  EXPECT_TRUE(bench_.server.requests(kStart).empty());
 }
 
 TEST_F(Train, LeavesOutWhatWasNotGiven) {

@@ -161,9 +161,10 @@ Result<api::CheckpointStatsResponse> ApiClient::checkpoint_stats() {
   return ask<api::CheckpointStatsResponse>({"GET", "/checkpoints/stats"});
 }
 
-Result<api::CheckpointCleanupResponse> ApiClient::clean_up_checkpoints(std::int64_t max_age_days) {
+Result<api::CheckpointCleanupResponse> ApiClient::clean_up_checkpoints(
+    std::optional<std::int64_t> max_age_days) {
   return ask<api::CheckpointCleanupResponse>(
-      {"POST", "/checkpoints/cleanup" + Query().add("max_age_days", std::optional(max_age_days)).text()});
+      {"POST", "/checkpoints/cleanup" + Query().add("max_age_days", max_age_days).text()});
 }
 
 Result<std::vector<api::WorkerInfo>> ApiClient::workers() {

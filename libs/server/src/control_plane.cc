@@ -11,6 +11,7 @@
 #include "ktrdr/http/server.h"
 #include "ktrdr/server/data_folder.h"
 #include "ktrdr/services/checkpoint_service.h"
+#include "ktrdr/services/housekeeping.h"
 #include "ktrdr/services/lease_watch.h"
 #include "ktrdr/services/periodic_task.h"
 #include "ktrdr/services/task_queue.h"
@@ -27,8 +28,9 @@ constexpr Duration kLongestHeartbeat = std::chrono::seconds(2);
 constexpr Duration kTendWorkers = std::chrono::milliseconds(200);
 constexpr Duration kAnswerWaiters = std::chrono::milliseconds(250);
 constexpr Duration kDispatch = std::chrono::seconds(1);
-constexpr Duration kHousekeeping = std::chrono::hours(24);
-constexpr Duration kCheckpointMaxAge = std::chrono::hours(24 * 30);
+constexpr Duration kLookForHousekeeping = std::chrono::minutes(1);
+constexpr Duration kDay = std::chrono::hours(24);
+constexpr std::int64_t kMostDays = 36'500;
 constexpr Duration kShortestLease = std::chrono::milliseconds(500);
 constexpr int kMostLocalWorkers = 64;
 constexpr std::size_t kDispatchThreads = 4;
@@ -45,6 +47,9 @@ Result<void> check(const ServeOptions& options) {
   }
   if (options.local_workers < 0 || options.local_workers > kMostLocalWorkers) {
     return Error(ErrorCode::kInvalidArgument, "--local-workers must be from 0 to 64.");
+  }
+  if (options.checkpoint_max_age_days < 1 || options.checkpoint_max_age_days > kMostDays) {
+    return Error(ErrorCode::kInvalidArgument, "--checkpoint-max-age-days must be from 1 to 36500.");
   }
   return {};
 }
@@ -134,6 +139,7 @@ struct ControlPlane::Parts {
                          .check_interval_seconds = seconds(lease_watch.interval())}),
         checkpoints(clock, *operations_repository, *checkpoint_store),
         events(clock, *operations_repository),
+        housekeeping(clock, checkpoints, *operations_repository, options.checkpoint_max_age_days * kDay),
         local_workers(clock, folder, std::move(program), options.local_workers, places_of(options)),
         routes{.clock = clock,
                .operations = operations,
@@ -143,6 +149,7 @@ struct ControlPlane::Parts {
                .starts = starts,
                .workers = registry,
                .wake_dispatcher = [this] { dispatch_loop->wake(); },
+               .checkpoint_max_age_days = options.checkpoint_max_age_days,
                .checkpoints_place = place_or(place_of_checkpoints(options), folder.checkpoints()),
                .heartbeat_interval = heartbeat_interval,
                .orphan_detector = [this] { return *orphan_detector.lock(); },
@@ -155,7 +162,6 @@ struct ControlPlane::Parts {
   }
 
   void watch_leases();
-  void housekeeping();
   void start_loops();
   void start_local_workers();
   void stop_idle_workers();
@@ -178,6 +184,7 @@ struct ControlPlane::Parts {
   Synchronized<api::OrphanDetectorInfo> orphan_detector;
   services::CheckpointService checkpoints;
   services::EventFeed events;
+  services::Housekeeping housekeeping;
   LocalWorkers local_workers;
   RouteContext routes;
   std::unique_ptr<http::Server> http_server;
@@ -227,7 +234,7 @@ void ControlPlane::Parts::start_loops() {
   waiters_loop =
       std::make_unique<PeriodicTask>("waiters", kAnswerWaiters, [this] { operations.answer_waiters(); });
   housekeeping_loop =
-      std::make_unique<PeriodicTask>("housekeeping", kHousekeeping, [this] { housekeeping(); });
+      std::make_unique<PeriodicTask>("housekeeping", kLookForHousekeeping, [this] { housekeeping.tend(); });
 }
 
 // Last, because a worker looks for the address file at once.
@@ -258,16 +265,6 @@ void ControlPlane::Parts::watch_leases() {
           {{"operation", silent.id.value}, {"error", ended.error().describe()}});
     }
     events.changed(silent.id);
-  }
-}
-
-void ControlPlane::Parts::housekeeping() {
-  if (const auto cleaned = checkpoints.clean_up(kCheckpointMaxAge); !cleaned.ok()) {
-    log(LogLevel::kWarning, "old checkpoints stay", {{"error", cleaned.error().describe()}});
-  }
-  const auto week_ago = clock.wall_ms() - Duration(std::chrono::hours(7 * 24)).count();
-  if (const auto forgotten = operations_repository->forget_idempotency_keys(week_ago); !forgotten.ok()) {
-    log(LogLevel::kWarning, "old idempotency keys stay", {{"error", forgotten.error().describe()}});
   }
 }
 

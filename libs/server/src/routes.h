@@ -26,7 +26,8 @@ struct RouteContext {
   services::TaskQueue& starts;
   services::WorkerRegistry& workers;
   std::function<void()> wake_dispatcher;
-  std::string checkpoints_place;  // a folder or s3://bucket/prefix
+  std::int64_t checkpoint_max_age_days = 30;  // of a clean-up that names none
+  std::string checkpoints_place;              // a folder or s3://bucket/prefix
   Duration heartbeat_interval;
   std::function<api::OrphanDetectorInfo()> orphan_detector;
   bool may_name_data_dir = true;  // only a client that holds the token may

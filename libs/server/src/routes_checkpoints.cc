@@ -22,7 +22,7 @@ struct CheckpointsQuery {
 };
 
 struct CleanupQuery {
-  std::int64_t max_age_days = 30;
+  std::optional<std::int64_t> max_age_days;
 };
 
 // `operation` may be without its epochs: then only the position is known.
@@ -118,7 +118,7 @@ std::vector<QueryField<server::CheckpointsQuery>> query_fields<server::Checkpoin
 template <>
 std::vector<QueryField<server::CleanupQuery>> query_fields<server::CleanupQuery>() {
   return {whole_number("max_age_days", &server::CleanupQuery::max_age_days, {1, server::kMostDays},
-                       "Those that are older go.")};
+                       "Those that are older go; absent: what the server was started with (30).")};
 }
 
 }  // namespace ktrdr::endpoints
@@ -143,7 +143,7 @@ EndpointTable checkpoint_endpoints(RouteContext& c) {
        .name = "clean_up_checkpoints",
        .summary = "Delete old checkpoints of operations that are not live, and objects that no row names.",
        .call = call([&c](const CleanupReply& reply, const Query<CleanupQuery>& query) {
-         clean_up(c, reply, query->max_age_days);
+         clean_up(c, reply, query->max_age_days.value_or(c.checkpoint_max_age_days));
        })},
       {.method = Method::kGet,
        .path = of_one,

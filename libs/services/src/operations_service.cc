@@ -1,5 +1,7 @@
 #include "ktrdr/services/operations_service.h"
 
+#include <algorithm>
+
 #include "checkpoint_files.h"
 #include "ktrdr/core/log.h"
 
@@ -43,7 +45,24 @@ Result<api::Operation> OperationsService::get(const OperationId& id) {
   TRY_ASSIGN(api::Operation operation, operations_.get(id));
   if (is_finished(operation.status)) cache_.forget(id);  // also when it ended at another server
   cache_.show_progress(operation);
+  show_risk(operation);
   return operation;
+}
+
+// Both ends are moments of the server's clock; the worker's is never asked. Training since the checkpoint was
+// taken is at risk, but not the time before a resume: nothing was trained then. A queued attempt trains
+// nothing yet.
+void OperationsService::show_risk(api::Operation& operation) const {
+  if (operation.status != api::OperationStatus::kRunning || !operation.checkpoint) return;
+  const auto taken = parse_iso8601_ms(operation.checkpoint->created_at);
+  const auto started = parse_iso8601_ms(operation.started_at.value_or(operation.created_at));
+  if (!taken.ok() || !started.ok()) return;
+  const std::int64_t now = clock_.wall_ms();
+  const auto seconds_since = [now](std::int64_t moment) {
+    return static_cast<double>(std::max<std::int64_t>(0, now - moment)) / 1000;
+  };
+  operation.seconds_since_checkpoint = seconds_since(*taken);
+  operation.seconds_at_risk = operation.worker_id ? seconds_since(std::max(*taken, *started)) : 0;
 }
 
 Result<storage::OperationPage> OperationsService::list(const storage::ListQuery& query) {
@@ -244,7 +263,13 @@ Result<api::CommitCheckpointAnswer> OperationsService::commit_checkpoint(
   if (request.checkpoint.ref.attempt != request.attempt) {
     return Error(ErrorCode::kInvalidArgument, "'checkpoint.ref' must be of the attempt that commits it.");
   }
-  TRY_ASSIGN(storage::Committed committed, operations_.commit_checkpoint(id, fence, request.checkpoint));
+  // What it holds ends where its state was copied; since then it was written, and perhaps waited for us.
+  if (request.taken_ms_ago < 0)
+    return Error(ErrorCode::kInvalidArgument, "'taken_ms_ago' must not be negative.");
+  api::CheckpointInfo checkpoint = request.checkpoint;
+  const std::int64_t now = clock_.wall_ms();
+  checkpoint.created_at = iso8601_utc(now - std::min(request.taken_ms_ago, std::max<std::int64_t>(0, now)));
+  TRY_ASSIGN(storage::Committed committed, operations_.commit_checkpoint(id, fence, checkpoint));
   return api::CommitCheckpointAnswer{.dropped = std::move(committed.dropped), .version = committed.version};
 }
 

@@ -13,6 +13,7 @@ constexpr std::size_t kLargestStrategy = std::size_t{1} << 20;
 constexpr std::int64_t kLargestSeed = (std::int64_t{1} << 53) - 1;  // exact in every JSON reader
 constexpr std::int64_t kDefaultCheckpointEpochs = 10;
 constexpr double kDefaultCheckpointSeconds = 300;
+constexpr double kDefaultCheckpointBudget = 1;
 
 Error invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
@@ -38,10 +39,15 @@ Result<std::int64_t> seed_of(const api::StartTrainingRequest& request) {
 }
 
 Result<void> check_policy(const api::StartTrainingRequest& request) {
-  if (request.checkpoint_every_epochs.value_or(1) < 1)
-    return invalid("'checkpoint_every_epochs' must be at least 1.");
-  if (!(request.checkpoint_every_seconds.value_or(1) > 0))
-    return invalid("'checkpoint_every_seconds' must be more than 0.");
+  const std::int64_t epochs = request.checkpoint_every_epochs.value_or(kDefaultCheckpointEpochs);
+  const double seconds = request.checkpoint_every_seconds.value_or(kDefaultCheckpointSeconds);
+  const double budget = request.checkpoint_budget_percent.value_or(kDefaultCheckpointBudget);
+  if (epochs < 1 || epochs > 1'000'000)
+    return invalid("'checkpoint_every_epochs' must be from 1 to 1000000.");
+  if (!(seconds >= 0.001 && seconds <= 1e9))
+    return invalid("'checkpoint_every_seconds' must be from 0.001 to 1000000000.");
+  if (!(budget > 0 && budget <= 100))
+    return invalid("'checkpoint_budget_percent' must be more than 0 and at most 100.");
   return {};
 }
 
@@ -96,6 +102,7 @@ Result<api::StartTrainingResponse> TrainingsService::start(
       .seed = seed,
       .checkpoint_every_epochs = request.checkpoint_every_epochs.value_or(kDefaultCheckpointEpochs),
       .checkpoint_every_seconds = request.checkpoint_every_seconds.value_or(kDefaultCheckpointSeconds),
+      .checkpoint_budget_percent = request.checkpoint_budget_percent.value_or(kDefaultCheckpointBudget),
       .data_fingerprint = dataset.fingerprint};
   TRY_ASSIGN(const storage::Created created, operations_.create(operation, key));
   log(LogLevel::kInfo, created.replayed ? "start repeated" : "created",

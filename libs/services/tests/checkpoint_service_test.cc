@@ -81,6 +81,30 @@ TEST(CheckpointService, CleanUpTakesWhatIsTooOldAndNotLive) {
   EXPECT_EQ(bench.service.clean_up(30 * kDay)->checkpoints_deleted, 0) << "the second time";
 }
 
+// Rows and objects say the same, before and after: what is counted is what is there.
+TEST(CheckpointService, TheTotalsAreRightAfterACleanUp) {
+  Bench bench;
+  EXPECT_EQ(bench.service.totals()->checkpoints, 0);
+  for (const char* name : {"op_1", "op_2"}) bench.failed(name);
+  bench.clock.advance(10 * kDay);
+  const std::string then = iso8601_utc(bench.clock.wall_ms());
+  const OperationId young = bench.running("op_3");
+  ASSERT_THAT(bench.operations->commit_checkpoint(
+                  young, bench.fence, {.ref = {1, 1}, .parent = CheckpointRef{1, 0}, .size_bytes = 4096}),
+              IsOk());
+  ASSERT_THAT(checkpoints::testing::put_sample(bench.objects, young, {1, 1}), IsOk());
+  EXPECT_EQ(bench.service.totals()->operations, 3);
+  ASSERT_THAT(bench.service.clean_up(5 * kDay), IsOk());
+  const auto totals = bench.service.totals();
+  ASSERT_THAT(totals, IsOk());
+  EXPECT_EQ(totals->operations, 1);
+  EXPECT_EQ(totals->checkpoints, 2);
+  EXPECT_EQ(totals->size_bytes, 4096);
+  EXPECT_EQ(totals->oldest_created_at, then);
+  EXPECT_EQ(bench.stored(young).size(), 2u);
+  EXPECT_THAT(bench.stored({"op_1"}), IsEmpty());
+}
+
 TEST(CheckpointService, CleanUpAlsoSweepsWhatNoRowNames) {
   Bench bench;
   const OperationId id = bench.failed("op_1");

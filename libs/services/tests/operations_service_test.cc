@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "ktrdr/checkpoints/testing/memory_checkpoint_store.h"
 #include "ktrdr/core/testing/manual_clock.h"
 #include "ktrdr/core/testing/matchers.h"
@@ -412,7 +414,65 @@ TEST(OperationsService, AfterAResumeTheCacheShowsNothingOfTheAttemptBefore) {
   ASSERT_THAT(bench.service.heartbeat(bench.id, beat), IsOk());
   EXPECT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom"}), IsOk());
   ASSERT_THAT(bench.service.try_resume(bench.id, false, {}, std::nullopt), IsOk());
-  EXPECT_EQ(api::to_json(*bench.service.get(bench.id)), api::to_json(*bench.store->get(bench.id)));
+  api::Operation shown = *bench.service.get(bench.id);
+  shown.seconds_since_checkpoint = shown.seconds_at_risk = std::nullopt;  // what no cache has
+  EXPECT_EQ(api::to_json(shown), api::to_json(*bench.store->get(bench.id)));
+}
+
+TEST(OperationsService, ShowsWhatTheWorkerCountedWhileItRuns) {
+  TestBench bench;
+  bench.claim();
+  const api::CheckpointCounts counts{.saved = 3, .failed = 1, .bytes_saved = 4096, .pause_seconds = 0.5};
+  ASSERT_THAT(
+      bench.service.heartbeat(bench.id, {.attempt = 1, .worker_id = "worker-1", .checkpoint_counts = counts}),
+      IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->checkpoint_counts, counts);
+  ASSERT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom"}), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->checkpoint_counts, std::nullopt);
+}
+
+// ---- what a crash would cost ----
+
+TEST(OperationsService, WhatACrashWouldCostIsTheTimeSinceTheCheckpointWasTaken) {
+  TestBench bench;
+  bench.claim();
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_at_risk, std::nullopt) << "it has no checkpoint yet";
+  bench.clock.advance(60s);
+  // Copied 5 seconds before it was written and the server heard of it.
+  ASSERT_THAT(bench.service.commit_checkpoint(
+                  bench.id, {1, "worker-1", {.ref = {1, 0}, .created_at = "2099-01-01T00:00:00Z"}, 5000}),
+              IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_since_checkpoint, 5) << "not what the worker's clock says";
+  bench.clock.advance(7s);
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_since_checkpoint, 12);
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_at_risk, 12);
+  bench.clock.jump_wall_clock(-1h);
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_at_risk, 0) << "never negative";
+  ASSERT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom"}), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_since_checkpoint, std::nullopt) << "nothing runs";
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_at_risk, std::nullopt);
+}
+
+TEST(OperationsService, ACrashAfterAResumeCostsNothingOfTheTimeBefore) {
+  TestBench bench;
+  bench.run_until_failed();
+  bench.clock.advance(std::chrono::hours(48));
+  ASSERT_THAT(bench.service.try_resume(bench.id, false, {}, std::nullopt), IsOk());
+  bench.clock.advance(30s);
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_at_risk, 0) << "it waits for a worker";
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_since_checkpoint, 48 * 3600 + 30);
+  bench.claim(2);
+  bench.clock.advance(4s);
+  EXPECT_EQ(bench.service.get(bench.id)->seconds_at_risk, 34) << "since the resume, at most";
+}
+
+TEST(OperationsService, ACheckpointWasNotTakenInTheFuture) {
+  TestBench bench;
+  bench.claim();
+  EXPECT_THAT(bench.service.commit_checkpoint(bench.id, {1, "worker-1", {.ref = {1, 0}}, -1}),
+              FailsWith(ErrorCode::kInvalidArgument));
+  constexpr auto kForEver = std::numeric_limits<std::int64_t>::max();
+  EXPECT_THAT(bench.service.commit_checkpoint(bench.id, {1, "worker-1", {.ref = {1, 0}}, kForEver}), IsOk());
 }
 
 TEST(OperationsCache, ShowsTheFurtherProgressOfTheSameAttemptOnly) {

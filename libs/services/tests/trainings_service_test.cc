@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <limits>
 
 #include "ktrdr/core/testing/manual_clock.h"
 #include "ktrdr/core/testing/matchers.h"
@@ -81,6 +82,47 @@ TEST(TrainingsService, ARefusedRequestLeavesNothingBehind) {
     EXPECT_THAT(bench.start(request), FailsWith(ErrorCode::kInvalidArgument));
   }
   EXPECT_EQ(bench.count(), 0);
+}
+
+TEST(TrainingsService, ACheckpointPolicyHasLimitsAndTheMessageNamesThem) {
+  Bench bench;
+  const auto refused = [&](auto member, auto value, const std::string& name) {
+    auto request = Bench::good();
+    request.*member = value;
+    EXPECT_THAT(bench.start(request), FailsWith(ErrorCode::kInvalidArgument)) << name << " " << value;
+    EXPECT_THAT(bench.start(request), SaysError("'" + name + "' must be"));
+  };
+  using Request = api::StartTrainingRequest;
+  constexpr double kNotANumber = std::numeric_limits<double>::quiet_NaN();
+  for (const std::int64_t epochs : {0, -1, 1'000'001})
+    refused(&Request::checkpoint_every_epochs, epochs, "checkpoint_every_epochs");
+  for (const double seconds : {0.0, -1.0, 1e-9, 1e300, kNotANumber})
+    refused(&Request::checkpoint_every_seconds, seconds, "checkpoint_every_seconds");
+  for (const double percent : {0.0, -1.0, 100.1, kNotANumber})
+    refused(&Request::checkpoint_budget_percent, percent, "checkpoint_budget_percent");
+  EXPECT_EQ(bench.count(), 0);
+}
+
+TEST(TrainingsService, ResumeAndRetryKeepTheCheckpointPolicy) {
+  Bench bench;
+  auto request = Bench::good();
+  request.checkpoint_every_epochs = 7;
+  request.checkpoint_every_seconds = 2.5;
+  request.checkpoint_budget_percent = 0.25;
+  const OperationId id{bench.start(request)->task_id};
+  const api::TrainingRequest first = bench.stored(id.value);
+  EXPECT_EQ(first.checkpoint_every_epochs, 7);
+  EXPECT_EQ(first.checkpoint_every_seconds, 2.5);
+  EXPECT_EQ(first.checkpoint_budget_percent, 0.25);
+
+  const storage::Fence fence{1, {"worker-1"}};
+  ASSERT_THAT(bench.operations->claim(id, fence, "w"), IsOk());
+  ASSERT_THAT(bench.operations->commit_checkpoint(id, fence, {.ref = {1, 0}}), IsOk());
+  ASSERT_THAT(bench.operations->fail(id, fence, "The power went."), IsOk());
+  ASSERT_THAT(bench.operations->retry(id, {"op_again"}, {}, std::nullopt), IsOk());
+  EXPECT_EQ(bench.stored("op_again"), first);
+  ASSERT_THAT(bench.operations->try_resume(id, false, {}, std::nullopt), IsOk());
+  EXPECT_EQ(bench.stored(id.value), first);
 }
 
 TEST(TrainingsService, AMissingSymbolIsTheRequestsMistakeAndNamesWhatIsThere) {

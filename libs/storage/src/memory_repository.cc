@@ -530,7 +530,7 @@ class MemoryRepository final : public OperationsRepository {
 
   void add_checkpoint(Entry& entry, const api::CheckpointInfo& checkpoint) const {
     StoredCheckpoint added{.info = checkpoint};
-    added.info.created_at = now();
+    if (added.info.created_at.empty()) added.info.created_at = now();
     for (; entry.checkpoints.size() > 1; entry.checkpoints.erase(entry.checkpoints.begin())) {
       added.dropped.push_back(entry.checkpoints.front().info.ref);
     }

@@ -119,7 +119,7 @@ Result<Committed> SqlOperationsRepository::commit_checkpoint(const OperationId& 
                         checkpoint.ref.sequence, parent.attempt, parent.sequence}));
     if (committed) {
       api::CheckpointInfo stamped = checkpoint;
-      stamped.created_at = now();
+      if (stamped.created_at.empty()) stamped.created_at = now();
       TRY(insert_checkpoint(session, id, stamped));
       TRY(drop_older(session, id, checkpoint.ref));
     }

@@ -107,6 +107,7 @@ ModelTrainerOptions LocalTrainingOrchestrator::trainer_options() const {
   ModelTrainerOptions options{.seed = request.seed, .allow_changes = request.allow_changes};
   options.checkpoints.every_epochs = request.checkpoint_every_epochs;
   options.checkpoints.every = Duration(std::llround(request.checkpoint_every_seconds * 1000));
+  options.checkpoints.overhead_budget = request.checkpoint_budget_percent / 100;
   return options;
 }
 

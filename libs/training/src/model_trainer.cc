@@ -101,7 +101,7 @@ Result<void> ModelTrainer::begin() {
     TRY(sink_.save_now(snapshot_, api::CheckpointType::kInitial));
   }
   steps_at_start_ = state_.global_step;
-  policy_.emplace(clock_, options_.checkpoints);
+  policy_.emplace(clock_, options_.checkpoints, sink_.background_cost());
   return {};
 }
 
@@ -240,13 +240,14 @@ void ModelTrainer::take() {
 }
 
 void ModelTrainer::save_if_due() {
-  if (!policy_->due() || !sink_.idle()) return;
+  if (!policy_->wanted() || !sink_.idle() || !policy_->due(sink_.background_cost())) return;
   const Duration before = clock_.monotonic();
   take();
   sink_.save_in_background(snapshot_, api::CheckpointType::kPeriodic);
   const Duration pause = clock_.monotonic() - before;
-  policy_->taken(pause);
+  policy_->taken(pause, sink_.background_cost());
   paused_ += pause;
+  observer_.on_checkpoint_pause(pause);
 }
 
 TrainingOutcome ModelTrainer::stop_here(StopRequest request) {

@@ -8,6 +8,7 @@ namespace ktrdr::training {
 namespace {
 
 using ktrdr::testing::ManualClock;
+using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 TEST(CheckpointPolicy, IsNotDueAtTheStart) {
@@ -72,10 +73,50 @@ TEST(CheckpointPolicy, NeverCostsMoreThanItsShareOfTheTime) {
   EXPECT_TRUE(policy.due());
   policy.taken(Duration(50));
   policy.epoch_completed();
-  clock.advance(Duration(4999));
-  EXPECT_FALSE(policy.due());
+  clock.advance(Duration(9999));
+  EXPECT_FALSE(policy.due()) << "another one of 50 ms would make it 100 ms";
   clock.advance(Duration(1));
   EXPECT_TRUE(policy.due());
+}
+
+TEST(CheckpointPolicy, CountsTheProcessorTimeOfWritingToo) {
+  ManualClock clock;
+  CheckpointPolicy policy(clock, {.every_epochs = 1, .every = Duration(0), .overhead_budget = 0.01});
+  policy.epoch_completed();
+  policy.taken(Duration(50), milliseconds(0));
+  policy.epoch_completed();
+  clock.advance(Duration(39'999));
+  EXPECT_TRUE(policy.wanted());
+  EXPECT_TRUE(policy.due(milliseconds(0)));
+  EXPECT_FALSE(policy.due(milliseconds(150))) << "200 ms were spent, and 200 ms would be";
+  clock.advance(Duration(1));
+  EXPECT_TRUE(policy.due(milliseconds(150)));
+}
+
+TEST(CheckpointPolicy, IsNotChargedForWhatWasSavedBeforeItsRun) {
+  ManualClock clock;
+  const CheckpointPolicy policy(clock, {.every_epochs = 0, .every = seconds(1)}, seconds(30));
+  clock.advance(seconds(1));
+  EXPECT_TRUE(policy.due(seconds(30)));
+}
+
+// Epochs of a second and checkpoints of 60 ms of pause and 190 ms of writing: one in 25 s is what 1 % pays
+// for.
+TEST(CheckpointPolicy, StretchesTheIntervalUntilTheBudgetHolds) {
+  ManualClock clock;
+  CheckpointPolicy policy(clock, {.every_epochs = 1, .every = Duration(0), .overhead_budget = 0.01});
+  int taken = 0;
+  for (int epoch = 1; epoch <= 3600; ++epoch) {
+    clock.advance(seconds(1));
+    policy.epoch_completed();
+    if (!policy.due(taken * milliseconds(190))) continue;
+    policy.taken(Duration(60), taken * milliseconds(190));
+    ++taken;
+    const bool adapts = taken > 1;  // what the first one costs is not known before
+    EXPECT_TRUE(!adapts || taken * 0.250 <= 0.01 * epoch) << taken << " after epoch " << epoch;
+  }
+  EXPECT_GE(taken, 140);
+  EXPECT_LE(taken, 144);
 }
 
 TEST(CheckpointPolicy, CountsAPauseThatTheClockCannotSeeAsAMillisecond) {
@@ -84,7 +125,7 @@ TEST(CheckpointPolicy, CountsAPauseThatTheClockCannotSeeAsAMillisecond) {
   policy.epoch_completed();
   policy.taken(Duration(0));
   policy.epoch_completed();
-  clock.advance(Duration(99));
+  clock.advance(Duration(199));
   EXPECT_FALSE(policy.due());
   clock.advance(Duration(1));
   EXPECT_TRUE(policy.due());

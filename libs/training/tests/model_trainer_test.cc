@@ -171,6 +171,44 @@ TEST_F(ModelTrainerTest, SavesAfterEveryNthEpochInTheBackground) {
   EXPECT_EQ(whole.sink.saved[1].snapshot.position, (Position{.start_epoch = 2}));
 }
 
+// 600 batches of a minute each, with the policy that a training has by default.
+TEST_F(ModelTrainerTest, SavesEveryFiveMinutesInsideAnEpochOfTenHours) {
+  dataset_ = example_dataset(857);
+  strategy_.training.batch_size = 1;
+  strategy_.training.epochs = 1;
+  options_.checkpoints = {};
+  each_call_takes_ = std::chrono::minutes(1);
+  const std::int64_t rows = dataset_.train.size();
+  ASSERT_GE(rows, 590);
+  const Process whole = run();
+  ASSERT_TRUE(whole.completed());
+  const auto in_the_epoch =
+      std::count_if(whole.sink.saved.begin(), whole.sink.saved.end(), [&](const SavedCheckpoint& saved) {
+        const Position& at = saved.snapshot.position;
+        return saved.in_background && at.start_epoch == 0 && at.start_batch > 0 && at.start_batch < rows;
+      });
+  EXPECT_EQ(in_the_epoch, (rows - 1) / 5);
+}
+
+TEST_F(ModelTrainerTest, TellsHowLongTrainingStoodStillForACheckpoint) {
+  save_after_every_epoch();
+  EXPECT_EQ(run().observer.pauses.size(), 4U);
+}
+
+TEST_F(ModelTrainerTest, SavesLessOftenWhenWritingTakesProcessorTimeFromTraining) {
+  options_.checkpoints = {.every_epochs = 1, .every = Duration(0), .overhead_budget = 0.01};
+  strategy_.training.epochs = 25;
+  each_call_takes_ = std::chrono::seconds(1);
+  after_call_ = [](Process& now) {
+    const auto periodic = static_cast<std::int64_t>(now.sink.saved.size()) - 1;
+    now.sink.background_cost_so_far = std::chrono::seconds(periodic);
+  };
+  ASSERT_EQ(calls_per_epoch() * 25 / 100, 2) << "1 % of the time pays for two";
+  EXPECT_EQ(run().sink.saved.size(), 3U) << "and there is the initial one";
+  after_call_ = [](Process&) {};
+  EXPECT_EQ(run().sink.saved.size(), 26U);
+}
+
 TEST_F(ModelTrainerTest, SkipsACheckpointWhileTheLastOneIsBeingSavedAndTakesItAfterwards) {
   options_.checkpoints = {.every_epochs = 1, .every = Duration(0), .overhead_budget = 1e9};
   prepare_sink_ = [](MemoryCheckpointSink& sink) { sink.background_is_slow = true; };

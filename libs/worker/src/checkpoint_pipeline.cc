@@ -67,7 +67,7 @@ CheckpointRef CheckpointPipeline::enqueue(const training::TrainingSnapshot& snap
     CHECK(!state.job, "the trainer saves only when the writer is idle");
     ref = {lineage_.attempt, state.next_sequence++};
     state.failed.clear();  // nobody asks for an earlier one any more
-    state.job = Job{&snapshot, type, ref};
+    state.job = Job{&snapshot, type, ref, clock_.monotonic()};
   });
   return ref;
 }
@@ -136,7 +136,10 @@ void CheckpointPipeline::write(const Job& job) {
                              .size_bytes = static_cast<std::int64_t>(stored->total_bytes),
                              .manifest_digest = stored->manifest_digest};
     if (at.epoch() >= 0) info.epoch = at.epoch();
-    hold({{.attempt = lineage_.attempt, .worker_id = lineage_.worker.value, .checkpoint = std::move(info)}});
+    hold({.commit = {.attempt = lineage_.attempt,
+                     .worker_id = lineage_.worker.value,
+                     .checkpoint = std::move(info)},
+          .taken_at = job.taken_at});
   } else {
     fail(job.ref, std::move(stored).error().while_doing("saving checkpoint " + job.ref.to_string()));
   }
@@ -158,7 +161,9 @@ void CheckpointPipeline::commit_once() {
       state.sending = std::exchange(state.newest, std::nullopt);
       if (state.sending) state.sending->commit.checkpoint.parent = state.acknowledged;
     }
-    if (state.sending) request = state.sending->commit;
+    if (!state.sending) return;
+    request = state.sending->commit;
+    request->taken_ms_ago = (clock_.monotonic() - state.sending->taken_at).count();
   });
   if (!request) return;
   const auto answer = server_.commit_checkpoint(lineage_.operation, *request);
@@ -173,8 +178,10 @@ void CheckpointPipeline::commit_once() {
 }
 
 void CheckpointPipeline::acknowledge(const api::CommitCheckpointAnswer& answer) {
-  state_.update([](State& state) {
-    state.acknowledged = state.sending->commit.checkpoint.ref;
+  const api::CheckpointInfo saved = state_.lock()->sending->commit.checkpoint;  // only this thread changes it
+  succeed(saved);
+  state_.update([&](State& state) {
+    state.acknowledged = saved.ref;
     state.sending.reset();
   });
   for (const CheckpointRef dropped : answer.dropped) remove(dropped);
@@ -193,9 +200,33 @@ void CheckpointPipeline::refuse(const Error& error) {
   fail(refused, error);
 }
 
+// Never silent, and never a flood: the log has every failure, the counts have their number, and the
+// operation's warnings have what a person should read. Nothing is carried over into the next save: like every
+// save it is a full one. A refusal because somebody else owns the operation is no failure of saving.
 void CheckpointPipeline::fail(CheckpointRef ref, Error error) {
-  if (error.code != ErrorCode::kStale) report_.warn("A checkpoint was not saved: " + error.message);
+  log(LogLevel::kWarning, "a checkpoint was not saved",
+      {{"operation", lineage_.operation.value},
+       {"attempt", std::to_string(lineage_.attempt)},
+       {"worker", lineage_.worker.value},
+       {"checkpoint", ref.to_string()},
+       {"error", error.describe()}});
+  if (error.code != ErrorCode::kStale) {
+    report_.count_failed();
+    if (auto warning = failures_.failed(ref, error.message)) report_.warn(*std::move(warning));
+  }
   state_.update([&](State& state) { state.failed.emplace(ref, std::move(error)); });
+}
+
+void CheckpointPipeline::succeed(const api::CheckpointInfo& saved) {
+  report_.count_saved(saved.size_bytes);
+  auto news = failures_.saved(saved.ref);
+  log(news ? LogLevel::kInfo : LogLevel::kDebug, "checkpoint saved",
+      {{"operation", lineage_.operation.value},
+       {"attempt", std::to_string(lineage_.attempt)},
+       {"worker", lineage_.worker.value},
+       {"checkpoint", saved.ref.to_string()},
+       {"bytes", std::to_string(saved.size_bytes)}});
+  if (news) report_.warn(*std::move(news));
 }
 
 void CheckpointPipeline::remove(CheckpointRef ref) {

@@ -2,6 +2,7 @@
 // the background while training does. Owned by the training thread.
 #pragma once
 
+#include <chrono>
 #include <thread>
 
 #include "ktrdr/training/checkpoint_sink.h"
@@ -17,13 +18,14 @@ class CheckpointWriter final : public training::CheckpointSink {
   bool idle() const override { return pipeline_.idle(); }
   void wait_until_idle() override;
   void save_in_background(const training::TrainingSnapshot& snapshot, api::CheckpointType type) override;
+  std::chrono::nanoseconds background_cost() const override;
   Result<void> save_now(const training::TrainingSnapshot& snapshot, api::CheckpointType type) override;
 
  private:
   void run();
 
   CheckpointPipeline& pipeline_;
-  std::jthread thread_;
+  mutable std::jthread thread_;  // native_handle() is not const
 };
 
 }  // namespace ktrdr::worker

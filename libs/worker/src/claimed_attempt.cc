@@ -65,7 +65,8 @@ bool ClaimedAttempt::heartbeat() {
                                    .phase = unsent.phase,
                                    .progress = unsent.progress,
                                    .epochs = unsent.epochs,
-                                   .warnings = unsent.warnings};
+                                   .warnings = unsent.warnings,
+                                   .checkpoint_counts = unsent.checkpoint_counts};
   const auto answer = server_.heartbeat(assignment_.operation, beat);
   if (answer.ok()) {
     report_.acknowledge(unsent);

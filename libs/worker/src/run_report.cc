@@ -2,13 +2,13 @@
 
 #include <algorithm>
 
-#include "ktrdr/core/log.h"
-
 namespace ktrdr::worker {
 namespace {
 
 constexpr std::size_t kMostEpochsAtOnce = 1000;
 constexpr std::size_t kMostWarningsAtOnce = 100;
+
+double seconds(std::chrono::duration<double> duration) { return duration.count(); }
 
 // `list` begins after the first `before` of all lines, `sent` after the first `sent_before`. New lines are
 // appended only.
@@ -39,10 +39,23 @@ void RunReport::on_history_restored(const std::vector<api::EpochMetrics>& histor
 
 void RunReport::set_phase(api::Phase phase) { state_.lock()->phase = phase; }
 
-void RunReport::warn(std::string warning) {
-  log(LogLevel::kWarning, warning);
-  state_.lock()->warnings.push_back(std::move(warning));
+void RunReport::warn(std::string warning) { state_.lock()->warnings.push_back(std::move(warning)); }
+
+void RunReport::on_checkpoint_pause(Duration pause) {
+  state_.lock()->checkpoint_counts.pause_seconds += seconds(pause);
 }
+
+void RunReport::count_processor_time(std::chrono::nanoseconds used) {
+  state_.lock()->checkpoint_counts.processor_seconds += seconds(used);
+}
+
+void RunReport::count_saved(std::int64_t bytes) {
+  auto state = state_.lock();
+  state->checkpoint_counts.saved += 1;
+  state->checkpoint_counts.bytes_saved += bytes;
+}
+
+void RunReport::count_failed() { state_.lock()->checkpoint_counts.failed += 1; }
 
 // A bounded piece from the front: what a request can carry, however long the server was away.
 RunReport::Unsent RunReport::unsent() {

@@ -103,7 +103,8 @@ TEST(CheckpointWriter, RepeatsACommitWhoseAnswerWasLost) {
   ASSERT_THAT(bench.writer.save_now(snapshot(1), CheckpointType::kPeriodic), IsOk());
   const auto commits = bench.commits();
   ASSERT_GE(commits.size(), 2u);
-  EXPECT_EQ(api::to_json(commits.front()), api::to_json(commits.back())) << "the same request, word for word";
+  EXPECT_EQ(commits.front().checkpoint, commits.back().checkpoint) << "the same checkpoint, word for word";
+  EXPECT_GT(commits.back().taken_ms_ago, commits.front().taken_ms_ago) << "which is older by then";
 }
 
 // Whoever got the port of a server that is down.
@@ -156,6 +157,55 @@ TEST(CheckpointWriter, AFullDiskIsAWarningAndTheNextSaveTriesAgain) {
   EXPECT_FALSE(bench.stop.is_set()) << "training goes on";
   ASSERT_THAT(bench.writer.save_now(snapshot(2), CheckpointType::kPeriodic), IsOk());
   EXPECT_EQ(bench.pipeline.acknowledged(), (CheckpointRef{1, 1})) << "a failed name is never used again";
+}
+
+TEST(CheckpointWriter, CountsWhatItSavedAndWhatItCouldNot) {
+  Bench bench;
+  bench.answer({200, kCommitted});
+  bench.store.fail_next_put({ErrorCode::kIo, "No space left on device."});
+  bench.save(snapshot(1));
+  ASSERT_THAT(bench.writer.save_now(snapshot(2), CheckpointType::kPeriodic), IsOk());
+  const api::CheckpointCounts counts = bench.report.checkpoint_counts();
+  EXPECT_EQ(counts.saved, 1);
+  EXPECT_EQ(counts.failed, 1);
+  EXPECT_EQ(counts.bytes_saved, bench.commits().front().checkpoint.size_bytes);
+  EXPECT_GT(counts.bytes_saved, 0);
+  EXPECT_GT(bench.writer.background_cost().count(), 0);
+}
+
+TEST(CheckpointWriter, TellsTheFirstFailureAndThatItWorksAgainAndNothingInBetween) {
+  Bench bench;
+  bench.answer({200, kCommitted});
+  for (int i = 0; i < 5; ++i) {
+    bench.store.fail_next_put({ErrorCode::kIo, "No space left on device."});
+    bench.save(snapshot(1));
+  }
+  ASSERT_THAT(bench.writer.save_now(snapshot(2), CheckpointType::kPeriodic), IsOk());
+  const auto warnings = bench.report.unsent().warnings;
+  ASSERT_EQ(warnings.size(), 2u);
+  EXPECT_NE(warnings[0].find("Checkpoint 1-0 was not saved"), std::string::npos) << warnings[0];
+  EXPECT_EQ(warnings[1], "Checkpoint 1-5 was saved again, after 5 failures in a row.");
+  EXPECT_EQ(bench.report.checkpoint_counts().failed, 5);
+}
+
+// A second refusal is as final as a first one: it is told with the reason of the server.
+TEST(CheckpointWriter, ARefusedCommitIsAFailureToo) {
+  Bench bench;
+  bench.answer(
+      {409, R"({"success":false,"detail":"no","error":{"code":"CONFLICT","message":"no","details":{}}})"});
+  EXPECT_THAT(bench.writer.save_now(snapshot(1), CheckpointType::kPeriodic), FailsWith(ErrorCode::kConflict));
+  EXPECT_EQ(bench.report.checkpoint_counts().failed, 1);
+  EXPECT_EQ(bench.report.unsent().warnings.size(), 1u);
+}
+
+TEST(CheckpointWriter, WhatSomebodyElseOwnsIsNoFailureOfSaving) {
+  Bench bench;
+  bench.answer(
+      {409, R"({"success":false,"detail":"gone","error":{"code":"STALE","message":"gone","details":{}}})"});
+  EXPECT_THAT(bench.writer.save_now(snapshot(1), CheckpointType::kPeriodic), FailsWith(ErrorCode::kStale));
+  EXPECT_EQ(bench.report.checkpoint_counts(),
+            api::CheckpointCounts{.processor_seconds = bench.report.checkpoint_counts().processor_seconds});
+  EXPECT_TRUE(bench.report.unsent().warnings.empty());
 }
 
 TEST(CheckpointWriter, AShutdownGivesUpAtItsDeadline) {

@@ -29,6 +29,16 @@ struct CheckpointInfo {
   bool operator==(const CheckpointInfo&) const = default;
 };
 
+// What saving has come to since an attempt was claimed, as its worker counts it. Only ever grows.
+struct CheckpointCounts {
+  std::int64_t saved = 0;        // acknowledged by the server
+  std::int64_t failed = 0;       // taken and not saved; training went on with the one before
+  std::int64_t bytes_saved = 0;  // of the saved ones
+  double pause_seconds = 0;      // training stood still, to copy its state
+  double processor_seconds = 0;  // of the thread that writes while training goes on
+  bool operator==(const CheckpointCounts&) const = default;
+};
+
 // What a person wants to know of a checkpoint besides: how good the model was at that point. What is not
 // known is left out; the Python project's clients take a null for a number.
 struct CheckpointState : CheckpointInfo {

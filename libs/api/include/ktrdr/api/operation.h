@@ -96,6 +96,11 @@ struct Operation {
   bool cancel_requested = false;
   std::optional<std::string> worker_id, worker_name, last_heartbeat_at;
   std::optional<CheckpointInfo> checkpoint;  // the current one
+
+  // While it runs, by the server's clock: the age of the current checkpoint, and the most training that a
+  // crash at this moment would cost.
+  std::optional<double> seconds_since_checkpoint, seconds_at_risk;
+  std::optional<CheckpointCounts> checkpoint_counts;  // of the running attempt, as its worker said last
 };
 
 struct OperationSummary {

@@ -22,8 +22,10 @@ struct StartTrainingRequest {
   std::optional<std::string> task_id;   // a client-chosen operation id
   std::optional<std::string> data_dir;  // the market data folder; absent: the server's
   std::optional<std::int64_t> seed;     // 0 to 2^53; absent: drawn once and stored
-  std::optional<std::int64_t> checkpoint_every_epochs;
-  std::optional<double> checkpoint_every_seconds;
+  // When checkpoints are taken; none of it changes a bit of the model. Absent: 10, 300 and 1.
+  std::optional<std::int64_t> checkpoint_every_epochs;  // 1 to 1'000'000
+  std::optional<double> checkpoint_every_seconds;   // 0.001 to 1e9; the state is also saved inside an epoch
+  std::optional<double> checkpoint_budget_percent;  // more than 0, at most 100
   bool detailed_analytics = false;  // accepted for the Python project's clients; changes nothing
 };
 
@@ -48,6 +50,7 @@ struct TrainingRequest {
   std::int64_t seed = 0;
   std::int64_t checkpoint_every_epochs = 10;
   double checkpoint_every_seconds = 300;
+  double checkpoint_budget_percent = 1;
   std::string data_fingerprint;  // of the rows, features, labels and class weights the run was started with
   bool allow_changes = false;    // set by a resume that was told to go on in spite of a difference
   bool operator==(const TrainingRequest&) const = default;

@@ -53,6 +53,7 @@ struct HeartbeatRequest {
   Progress progress;
   std::vector<EpochMetrics> epochs;   // finished since the last acknowledged heartbeat
   std::vector<std::string> warnings;  // new ones
+  CheckpointCounts checkpoint_counts;
 };
 
 // POST /operations/{id}/metrics: the rows of finished epochs, fenced like every write of a worker.
@@ -71,7 +72,8 @@ struct HeartbeatAnswer {
 struct CommitCheckpointRequest {
   std::int64_t attempt = 0;
   std::string worker_id;
-  CheckpointInfo checkpoint;
+  CheckpointInfo checkpoint;      // its created_at is the server's to say
+  std::int64_t taken_ms_ago = 0;  // since its state was copied: writing it takes its time, an outage longer
 };
 
 struct CommitCheckpointAnswer {

@@ -64,7 +64,8 @@ class ApiClient {
   Result<api::CheckpointsDeletedResponse> delete_checkpoint(const OperationId& id);
   Result<api::CheckpointListResponse> list_checkpoints(const CheckpointFilter& filter);
   Result<api::CheckpointStatsResponse> checkpoint_stats();
-  Result<api::CheckpointCleanupResponse> clean_up_checkpoints(std::int64_t max_age_days);
+  // Without an age: the server's own.
+  Result<api::CheckpointCleanupResponse> clean_up_checkpoints(std::optional<std::int64_t> max_age_days);
   Result<std::vector<api::WorkerInfo>> workers();
 
   // ---- for workers: every write names (attempt, worker_id), so repeating one is safe; kStale means stop

@@ -33,7 +33,8 @@ struct ServeOptions {
   std::vector<std::string> peers;  // URLs of the other servers of the database, for the local workers
   std::string
       checkpoints;  // a folder or s3://bucket/prefix; empty: <data_dir>/checkpoints. Shared by servers
-  std::optional<std::filesystem::path> models;          // default: <data_dir>/models
+  std::int64_t checkpoint_max_age_days = 30;    // older ones of operations that are not live go, once a day
+  std::optional<std::filesystem::path> models;  // default: <data_dir>/models
   std::optional<std::filesystem::path> market_data;     // default: <data_dir>/market
   std::optional<std::filesystem::path> strategies;      // default: <data_dir>/strategies
   std::optional<std::filesystem::path> worker_program;  // default: ktrdr-worker beside this program

@@ -25,6 +25,7 @@ class OperationsCache {
   struct Live {
     Attempt attempt = 0;
     api::Progress progress;
+    api::CheckpointCounts checkpoint_counts;
   };
   mutable Synchronized<std::map<OperationId, Live>> live_;
 };

@@ -30,6 +30,7 @@ class OperationsService {
 
   // ---- for people ----
 
+  // With what a crash would cost now, while it runs.
   Result<api::Operation> get(const OperationId& id);
   Result<storage::OperationPage> list(const storage::ListQuery& query);
 
@@ -94,6 +95,7 @@ class OperationsService {
   Result<void> end_orphan(const storage::Pulse& silent, const std::string& message);
 
  private:
+  void show_risk(api::Operation& operation) const;
   Result<api::ResumeOperationData> repeated_answer(const storage::Resumed& resumed);
   api::ResumeOperationData resume_answer(const storage::Resumed& resumed, const Result<api::Operation>& now);
   void tell_worker_to_cancel(const api::Operation& operation);

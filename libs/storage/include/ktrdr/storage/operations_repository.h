@@ -230,12 +230,12 @@ class OperationsRepository {
   virtual Result<std::int64_t> add_epochs(const OperationId& id, const Fence& fence,
                                           const std::vector<api::EpochMetrics>& epochs) = 0;
 
-  // created_at is the store's clock. The sequence number must be higher than any before it, also than that of
-  // a checkpoint that was rewound.
-  // [4][10] Inserts the checkpoint, moves the pointer, drops all rows but the newest two, in one transaction.
-  // The parent must be the current pointer (or both none). The same commit again gets the same answer.
-  // Refused: kStale by the fence, kConflict when the parent is not the current one or the number is not
-  // higher, kInvalidArgument when the checkpoint is named after another attempt than the fence's.
+  // created_at: as given, a moment of the server's clock; none given: now. The sequence number must be higher
+  // than any before it, also than that of a checkpoint that was rewound. [4][10] Inserts the checkpoint,
+  // moves the pointer, drops all rows but the newest two, in one transaction. The parent must be the current
+  // pointer (or both none). The same commit again gets the same answer. Refused: kStale by the fence,
+  // kConflict when the parent is not the current one or the number is not higher, kInvalidArgument when the
+  // checkpoint is named after another attempt than the fence's.
   virtual Result<Committed> commit_checkpoint(const OperationId& id, const Fence& fence,
                                               const api::CheckpointInfo& checkpoint) = 0;
 

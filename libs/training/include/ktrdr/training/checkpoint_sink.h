@@ -2,6 +2,8 @@
 // server.
 #pragma once
 
+#include <chrono>
+
 #include "ktrdr/api/checkpoint.h"
 #include "ktrdr/core/result.h"
 #include "ktrdr/training/snapshot.h"
@@ -22,6 +24,9 @@ class CheckpointSink {
 
   // Returns when idle() is true. Bounded by the storage, not by the server.
   virtual void wait_until_idle() = 0;
+
+  // Processor time that saving in the background has taken so far; it may be taken from training's.
+  virtual std::chrono::nanoseconds background_cost() const { return {}; }
 
   // Only when idle. A failure is the sink's to report: training goes on and the next checkpoint tries again.
   virtual void save_in_background(const TrainingSnapshot& snapshot, api::CheckpointType type) = 0;

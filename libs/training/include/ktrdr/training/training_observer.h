@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ktrdr/api/operation.h"
+#include "ktrdr/core/clock.h"
 
 namespace ktrdr::training {
 
@@ -15,6 +16,9 @@ class TrainingObserver {
   // At most about ten times a second, and whenever the phase changes. Counts from the beginning of the run,
   // also after a resume.
   virtual void on_progress(const api::Progress& progress, api::Phase phase) = 0;
+
+  // Training stood still for so long, to copy its state for a checkpoint.
+  virtual void on_checkpoint_pause(Duration pause) = 0;
 
   // Once per completed epoch of this process.
   virtual void on_epoch(const api::EpochMetrics& metrics) = 0;

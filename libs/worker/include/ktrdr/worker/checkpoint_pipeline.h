@@ -16,6 +16,7 @@
 #include "ktrdr/training/snapshot.h"
 #include "ktrdr/training/stop_signal.h"
 #include "ktrdr/worker/run_report.h"
+#include "ktrdr/worker/save_failures.h"
 #include "ktrdr/worker/server_api.h"
 
 namespace ktrdr::worker {
@@ -34,11 +35,13 @@ class CheckpointPipeline {
   // A checkpoint whose object is durable and whose row is not acknowledged yet.
   struct Written {
     api::CommitCheckpointRequest commit;
+    Duration taken_at{0};  // of the monotonic clock
   };
   struct Job {
     const training::TrainingSnapshot* snapshot = nullptr;
     api::CheckpointType type = api::CheckpointType::kPeriodic;
     CheckpointRef ref;
+    Duration taken_at{0};
   };
 
  public:
@@ -62,6 +65,7 @@ class CheckpointPipeline {
   // backoff(), until the pipeline is at its end.
   void step();
   Duration backoff() const { return backoff_; }
+  void count_processor_time(std::chrono::nanoseconds used) { report_.count_processor_time(used); }
   bool has_news() const { return state_.lock()->has_news(); }
   bool at_its_end() const { return state_.lock()->at_its_end(); }
 
@@ -106,6 +110,7 @@ class CheckpointPipeline {
   void acknowledge(const api::CommitCheckpointAnswer& answer);
   void refuse(const Error& error);
   void fail(CheckpointRef ref, Error error);
+  void succeed(const api::CheckpointInfo& saved);
   void remove(CheckpointRef ref);
 
   const Clock& clock_;
@@ -117,6 +122,7 @@ class CheckpointPipeline {
   std::map<std::string, std::string> identity_;
   mutable Synchronized<State> state_;
   Duration backoff_;
+  SaveFailures failures_;
 };
 
 }  // namespace ktrdr::worker

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ktrdr/api/worker.h"
+#include "ktrdr/core/clock.h"
 #include "ktrdr/core/synchronized.h"
 #include "ktrdr/training/training_observer.h"
 
@@ -19,16 +20,23 @@ class RunReport final : public training::TrainingObserver {
   explicit RunReport(api::Progress so_far = {}) : state_(Unsent{.progress = std::move(so_far)}) {}
 
   void on_progress(const api::Progress& progress, api::Phase phase) override;
+  void on_checkpoint_pause(Duration pause) override;
   void on_epoch(const api::EpochMetrics& metrics) override;
   void on_history_restored(const std::vector<api::EpochMetrics>& history) override;
   void set_phase(api::Phase phase);
   void warn(std::string warning);
+
+  void count_saved(std::int64_t bytes);
+  void count_failed();
+  void count_processor_time(std::chrono::nanoseconds used);
+  api::CheckpointCounts checkpoint_counts() { return state_.lock()->checkpoint_counts; }
 
   struct Unsent {
     api::Phase phase = api::Phase::kPreparing;
     api::Progress progress;
     std::vector<api::EpochMetrics> epochs;
     std::vector<std::string> warnings;
+    api::CheckpointCounts checkpoint_counts;
     std::size_t epochs_before = 0, warnings_before = 0;  // acknowledged earlier
   };
   Unsent unsent();
