@@ -68,8 +68,7 @@ training::TrainingSnapshot sample_snapshot(std::int64_t seed) {
   snapshot.model.put_f32("0.bias", std::vector<float>{base * 2, 1});
   snapshot.optimizer.put_f32("exp_avg.0.weight", std::vector<float>(4, base / 3));
   snapshot.optimizer.put_scalar("step", seed);
-  snapshot.best_model = snapshot.model;
-  snapshot.has_best = true;
+  snapshot.best_model = std::make_shared<const checkpoints::TensorMap>(snapshot.model);
   training::TrainerState state;
   state.seed = 7;
   state.position = {.start_epoch = 1, .start_batch = seed};
@@ -86,9 +85,13 @@ bool holds_sample(const training::TrainingResumeContext& context, std::int64_t s
   const training::TrainingSnapshot sample = sample_snapshot(seed);
   checkpoints::TensorMap trainer;
   training::write_trainer_state(context.trainer_state, trainer);
-  return context.model_weights == sample.model && context.optimizer_state == sample.optimizer &&
-         context.best_model_weights == sample.best_model && trainer == sample.trainer &&
-         context.strategy_yaml == kStrategy;
+  const auto holds = [](const std::vector<checkpoints::TensorView>& views,
+                        const checkpoints::TensorMap& tensors) {
+    return checkpoints::to_tensor_map(views) == tensors;
+  };
+  return holds(context.model_weights, sample.model) && holds(context.optimizer_state, sample.optimizer) &&
+         context.best_model_weights && holds(*context.best_model_weights, *sample.best_model) &&
+         trainer == sample.trainer && context.strategy_yaml == kStrategy;
 }
 
 const OperationId& Station::operation() {
