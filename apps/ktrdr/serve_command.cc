@@ -32,6 +32,9 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--lease-seconds", arguments.lease_seconds,
                  "How long a worker may be silent before its operation fails")
       ->capture_default_str();
+  app.add_option("--max-restarts", options.max_restarts,
+                 "How often an operation whose worker failed, fell silent or was shut down goes on by itself")
+      ->capture_default_str();
   app.add_option(
       "--database", options.database,
       "Where operations are kept: postgresql://USER@HOST/NAME (several servers may share it; give the "

@@ -83,7 +83,9 @@ struct Fields<Operation> {
                                             field("worker_id", &Operation::worker_id),
                                             field("worker_name", &Operation::worker_name),
                                             field("last_heartbeat_at", &Operation::last_heartbeat_at),
-                                            field("checkpoint", &Operation::checkpoint)};
+                                            field("checkpoint", &Operation::checkpoint),
+                                            when_known("restarts", &Operation::restarts),
+                                            when_known("restart_reason", &Operation::restart_reason)};
 };
 
 template <>

@@ -96,6 +96,9 @@ struct Operation {
   bool cancel_requested = false;
   std::optional<std::string> worker_id, worker_name, last_heartbeat_at;
   std::optional<CheckpointInfo> checkpoint;  // the current one
+  // Attempts that began without anybody asking, since a client started or resumed it, and why the last did.
+  std::optional<std::int64_t> restarts;  // hand-overs of workers that were shut down don't count
+  std::optional<std::string> restart_reason;
 };
 
 struct OperationSummary {
