@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "ktrdr/core/durable_file.h"
 #include "support/test_system.h"
@@ -68,6 +69,44 @@ TEST(Serve, RestartsALocalWorkerThatDied) {
              return worker.worker_id != first.worker_id && worker.status == "available";
            });
   }));
+}
+
+// A worker program that can't run at all: later each time, and nobody has to guess why.
+TEST(Serve, AWorkerThatKeepsDyingIsToldOfWithTheEndOfItsLog) {
+  TestSystem any({.local_workers = 0});
+  const auto broken = any.folder() / "broken-worker";
+  ASSERT_TRUE(replace_file_durably(broken, "#!/bin/sh\necho 'no library libtorch'\nexit 7\n").ok());
+  std::filesystem::permissions(broken, std::filesystem::perms::owner_all);
+  Command command = any.ktrdr_command(
+      {"serve", "--data-dir", any.folder() / "other", "--port", "0", "--worker-program", broken});
+  command.output = any.folder() / "serve.log";
+  ChildProcess server(command);
+  const auto health = [&]() -> Result<api::HealthResponse> {
+    TRY_ASSIGN(const auto address, client::find_server({.data_dir = any.folder() / "other"},
+                                                       [](const auto&) { return std::nullopt; }));
+    return client::ApiClient(address).health();
+  };
+  ASSERT_TRUE(eventually([&] {
+    const auto answer = health();
+    return answer.ok() && answer->problems;
+  }));
+  EXPECT_THAT(health()->problems->front(), HasSubstr("keeps dying"));
+  EXPECT_THAT(health()->problems->front(), HasSubstr("exit code 7"));
+  EXPECT_THAT(*read_file(command.output, 1'000'000), HasSubstr("no library libtorch"));
+  for (const char* word : {"workers", "status"}) {
+    const Finished shown = any.ktrdr({word, "--data-dir", any.folder() / "other"});
+    EXPECT_THAT(shown.out + shown.err, HasSubstr("keeps dying")) << word;
+  }
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(std::chrono::seconds(15)), 0);
+}
+
+TEST(Serve, KeepsAsManyLocalWorkersAsItWasToldTo) {
+  TestSystem system({.local_workers = 3});
+  system.wait_for_workers(3);
+  std::set<std::string> names;
+  for (const auto& worker : *system.api().workers()) names.insert(worker.name);
+  EXPECT_EQ(names, (std::set<std::string>{"local-0", "local-1", "local-2"}));
 }
 
 // The worker in its slot survives the server, and a restarted server starts no second one beside it.

@@ -29,6 +29,8 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--address", options.address, "The address to listen on")->capture_default_str();
   app.add_option("--local-workers", options.local_workers, "How many workers to start and keep running here")
       ->capture_default_str();
+  app.add_option("--worker-program", options.worker_program,
+                 "The program of local workers (default: ktrdr-worker beside this one)");
   app.add_option("--lease-seconds", arguments.lease_seconds,
                  "How long a worker may be silent before its operation fails")
       ->capture_default_str();

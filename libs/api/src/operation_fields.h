@@ -240,7 +240,8 @@ struct Fields<HealthResponse> {
   static constexpr auto kTable =
       std::tuple{field("status", &HealthResponse::status), field("version", &HealthResponse::version),
                  field("workers_connected", &HealthResponse::workers_connected),
-                 field("orphan_detector", &HealthResponse::orphan_detector)};
+                 field("orphan_detector", &HealthResponse::orphan_detector),
+                 when_known("problems", &HealthResponse::problems)};
 };
 
 }  // namespace ktrdr::api::internal

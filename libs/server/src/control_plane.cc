@@ -150,6 +150,7 @@ struct ControlPlane::Parts {
                .checkpoints_place = place_or(place_of_checkpoints(options), folder.checkpoints()),
                .heartbeat_interval = heartbeat_interval,
                .orphan_detector = [this] { return *orphan_detector.lock(); },
+               .problems = [this] { return local_workers.problems(); },
                .may_name_data_dir = options.require_token} {}
 
   ~Parts() {

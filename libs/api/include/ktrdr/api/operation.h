@@ -224,6 +224,7 @@ struct HealthResponse {
   std::string status = "ok", version;
   std::int64_t workers_connected = 0;
   std::optional<OrphanDetectorInfo> orphan_detector;
+  std::optional<std::vector<std::string>> problems;  // what a person should look at; absent: nothing
 };
 
 }  // namespace ktrdr::api
