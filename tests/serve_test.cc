@@ -6,6 +6,7 @@
 #include <set>
 
 #include "ktrdr/core/durable_file.h"
+#include "ktrdr/core/testing/notify_socket.h"
 #include "support/test_system.h"
 
 namespace ktrdr::system_test {
@@ -107,6 +108,52 @@ TEST(Serve, KeepsAsManyLocalWorkersAsItWasToldTo) {
   std::set<std::string> names;
   for (const auto& worker : *system.api().workers()) names.insert(worker.name);
   EXPECT_EQ(names, (std::set<std::string>{"local-0", "local-1", "local-2"}));
+}
+
+// ---- the service manager ----
+
+TEST(Serve, TellsTheServiceManagerHowItIs) {
+  TestSystem any({.local_workers = 0});
+  testing::NotifySocket manager(any.folder() / "notify");
+  Command command = any.ktrdr_command(
+      {"serve", "--data-dir", any.folder() / "other", "--port", "0", "--local-workers", "0"});
+  command.environment = {{"NOTIFY_SOCKET", manager.name()}, {"WATCHDOG_USEC", "200000"}};
+  ChildProcess server(command);
+  EXPECT_EQ(manager.next_message(), "READY=1");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(manager.next_message(), "WATCHDOG=1");
+  server.signal(SIGTERM);
+  EXPECT_TRUE(eventually([&] { return manager.next_message() == "STOPPING=1"; }));
+  EXPECT_EQ(server.wait(std::chrono::seconds(15)), 0);
+}
+
+TEST(Serve, AWorkerTellsItsServiceManagerHowItIs) {
+  TestSystem any({.local_workers = 0});
+  testing::NotifySocket manager(any.folder() / "notify");
+  ChildProcess worker({.program = std::filesystem::path(KTRDR_PROGRAMS) / "ktrdr-worker",
+                       .arguments = {"--data-dir", any.data_dir()},
+                       .environment = {{"NOTIFY_SOCKET", manager.name()}, {"WATCHDOG_USEC", "200000"}}});
+  EXPECT_EQ(manager.next_message(), "READY=1");
+  EXPECT_EQ(manager.next_message(), "WATCHDOG=1");
+  worker.signal(SIGTERM);
+  EXPECT_TRUE(eventually([&] { return manager.next_message() == "STOPPING=1"; }));
+  EXPECT_EQ(worker.wait(std::chrono::seconds(25)), 0);
+}
+
+TEST(Serve, TheUnitsForSystemdAreValid) {
+  if (!std::filesystem::exists("/usr/bin/systemd-analyze")) GTEST_SKIP() << "no systemd here";
+  testing::TemporaryFolder folder;
+  for (const std::string name : {"ktrdr.service", "ktrdr-worker@.service"}) {
+    std::string unit =
+        *read_file(std::filesystem::path(KTRDR_SOURCE_DIR) / "packaging/systemd" / name, 100'000);
+    for (auto at = unit.find("/usr/bin/ktrdr"); at != std::string::npos; at = unit.find("/usr/bin/ktrdr"))
+      unit.replace(at, std::string_view("/usr/bin").size(), KTRDR_PROGRAMS);
+    ASSERT_TRUE(replace_file_durably(folder / name, unit).ok());
+  }
+  const auto verified = run({.program = "/usr/bin/systemd-analyze",
+                             .arguments = {"verify", "--recursive-errors=no", folder / "ktrdr.service",
+                                           folder / "ktrdr-worker@.service"}});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+  EXPECT_EQ(verified.out + verified.err, "");
 }
 
 // The worker in its slot survives the server, and a restarted server starts no second one beside it.
