@@ -466,6 +466,39 @@ TEST(OperationsService, ALapsedLeaseWithRestartsLeftIsQueuedAgain) {
               FailsWith(ErrorCode::kStale));
 }
 
+TEST(Dispatcher, SendsAgainUntilSomebodyHasClaimed) {
+  TestBench bench;
+  for (int pass = 0; pass < 3; ++pass) {
+    bench.connect_worker();  // it took the work and says that it is free: it never claimed
+    bench.dispatcher.dispatch_waiting();
+  }
+  EXPECT_EQ(bench.gateway.calls().size(), 3u);
+  bench.claim();
+  bench.connect_worker();
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_EQ(bench.gateway.calls().size(), 3u);
+}
+
+TEST(Dispatcher, AWorkerThatRefusesOrCanNotBeReachedIsSkippedAndComesBack) {
+  TestBench bench;
+  for (const ErrorCode code : {ErrorCode::kUnavailable, ErrorCode::kConflict}) {
+    bench.connect_worker("worker-1");
+    bench.clock.advance(1ms);
+    bench.connect_worker("worker-2");
+    bench.gateway.will_answer(Error(code, "not me"));
+    bench.dispatcher.dispatch_waiting();
+  }
+  const auto calls = bench.gateway.calls();
+  ASSERT_EQ(calls.size(), 4u) << "each time the next one was asked";
+  EXPECT_NE(calls[0], calls[1]);
+  EXPECT_NE(calls[2], calls[3]);
+  bench.connect_worker("worker-1");
+  bench.connect_worker("worker-2");
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_EQ(bench.gateway.calls().size(), 5u)
+      << "whoever was skipped is asked again after its next sign of life";
+}
+
 TEST(Dispatcher, EveryRestartInARowWaitsTwiceAsLongUpToAMinute) {
   EXPECT_EQ(restart_backoff(0, 1s), 0s);
   EXPECT_EQ(restart_backoff(1, 1s), 1s);
