@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "ktrdr/core/durable_file.h"
+#include "ktrdr/core/testing/notify_socket.h"
 #include "support/test_system.h"
 
 namespace ktrdr::system_test {
@@ -68,6 +70,90 @@ TEST(Serve, RestartsALocalWorkerThatDied) {
              return worker.worker_id != first.worker_id && worker.status == "available";
            });
   }));
+}
+
+// A worker program that can't run at all: later each time, and nobody has to guess why.
+TEST(Serve, AWorkerThatKeepsDyingIsToldOfWithTheEndOfItsLog) {
+  TestSystem any({.local_workers = 0});
+  const auto broken = any.folder() / "broken-worker";
+  ASSERT_TRUE(replace_file_durably(broken, "#!/bin/sh\necho 'no library libtorch'\nexit 7\n").ok());
+  std::filesystem::permissions(broken, std::filesystem::perms::owner_all);
+  Command command = any.ktrdr_command(
+      {"serve", "--data-dir", any.folder() / "other", "--port", "0", "--worker-program", broken});
+  command.output = any.folder() / "serve.log";
+  ChildProcess server(command);
+  const auto health = [&]() -> Result<api::HealthResponse> {
+    TRY_ASSIGN(const auto address, client::find_server({.data_dir = any.folder() / "other"},
+                                                       [](const auto&) { return std::nullopt; }));
+    return client::ApiClient(address).health();
+  };
+  ASSERT_TRUE(eventually([&] {
+    const auto answer = health();
+    return answer.ok() && answer->problems;
+  }));
+  EXPECT_THAT(health()->problems->front(), HasSubstr("keeps dying"));
+  EXPECT_THAT(health()->problems->front(), HasSubstr("exit code 7"));
+  EXPECT_THAT(*read_file(command.output, 1'000'000), HasSubstr("no library libtorch"));
+  for (const char* word : {"workers", "status"}) {
+    const Finished shown = any.ktrdr({word, "--data-dir", any.folder() / "other"});
+    EXPECT_THAT(shown.out + shown.err, HasSubstr("keeps dying")) << word;
+  }
+  server.signal(SIGTERM);
+  EXPECT_EQ(server.wait(std::chrono::seconds(15)), 0);
+}
+
+TEST(Serve, KeepsAsManyLocalWorkersAsItWasToldTo) {
+  TestSystem system({.local_workers = 3});
+  system.wait_for_workers(3);
+  std::set<std::string> names;
+  for (const auto& worker : *system.api().workers()) names.insert(worker.name);
+  EXPECT_EQ(names, (std::set<std::string>{"local-0", "local-1", "local-2"}));
+}
+
+// ---- the service manager ----
+
+TEST(Serve, TellsTheServiceManagerHowItIs) {
+  TestSystem any({.local_workers = 0});
+  testing::NotifySocket manager(any.folder() / "notify");
+  Command command = any.ktrdr_command(
+      {"serve", "--data-dir", any.folder() / "other", "--port", "0", "--local-workers", "0"});
+  command.environment = {{"NOTIFY_SOCKET", manager.name()}, {"WATCHDOG_USEC", "200000"}};
+  ChildProcess server(command);
+  EXPECT_EQ(manager.next_message(), "READY=1");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(manager.next_message(), "WATCHDOG=1");
+  server.signal(SIGTERM);
+  EXPECT_TRUE(eventually([&] { return manager.next_message() == "STOPPING=1"; }));
+  EXPECT_EQ(server.wait(std::chrono::seconds(15)), 0);
+}
+
+TEST(Serve, AWorkerTellsItsServiceManagerHowItIs) {
+  TestSystem any({.local_workers = 0});
+  testing::NotifySocket manager(any.folder() / "notify");
+  ChildProcess worker({.program = std::filesystem::path(KTRDR_PROGRAMS) / "ktrdr-worker",
+                       .arguments = {"--data-dir", any.data_dir()},
+                       .environment = {{"NOTIFY_SOCKET", manager.name()}, {"WATCHDOG_USEC", "200000"}}});
+  EXPECT_EQ(manager.next_message(), "READY=1");
+  EXPECT_EQ(manager.next_message(), "WATCHDOG=1");
+  worker.signal(SIGTERM);
+  EXPECT_TRUE(eventually([&] { return manager.next_message() == "STOPPING=1"; }));
+  EXPECT_EQ(worker.wait(std::chrono::seconds(25)), 0);
+}
+
+TEST(Serve, TheUnitsForSystemdAreValid) {
+  if (!std::filesystem::exists("/usr/bin/systemd-analyze")) GTEST_SKIP() << "no systemd here";
+  testing::TemporaryFolder folder;
+  for (const std::string name : {"ktrdr.service", "ktrdr-worker@.service"}) {
+    std::string unit =
+        *read_file(std::filesystem::path(KTRDR_SOURCE_DIR) / "packaging/systemd" / name, 100'000);
+    for (auto at = unit.find("/usr/bin/ktrdr"); at != std::string::npos; at = unit.find("/usr/bin/ktrdr"))
+      unit.replace(at, std::string_view("/usr/bin").size(), KTRDR_PROGRAMS);
+    ASSERT_TRUE(replace_file_durably(folder / name, unit).ok());
+  }
+  const auto verified = run({.program = "/usr/bin/systemd-analyze",
+                             .arguments = {"verify", "--recursive-errors=no", folder / "ktrdr.service",
+                                           folder / "ktrdr-worker@.service"}});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err;
+  EXPECT_EQ(verified.out + verified.err, "");
 }
 
 // The worker in its slot survives the server, and a restarted server starts no second one beside it.

@@ -2,10 +2,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
 #include "ktrdr/core/log.h"
+#include "ktrdr/core/service_manager.h"
 #include "ktrdr/core/termination.h"
 #include "ktrdr/engine_torch/torch_engine.h"
 #include "ktrdr/engine_torch/torch_environment.h"
@@ -50,13 +52,17 @@ void declare(CLI::App& app, Arguments& arguments) {
       "Exit codes: 0 ended as asked, 1 could not start, 2 bad options, N with --requeue-exit N.");
 }
 
-void wait_for_the_end(const TerminationSignals& termination, const worker::WorkerProcess& process) {
+void wait_for_the_end(const TerminationSignals& termination, const ServiceManager& manager,
+                      const worker::WorkerProcess& process) {
   constexpr Duration kLookAgain = std::chrono::seconds(1);
-  while (!process.wants_to_end() && !termination.wait_for(kLookAgain)) {
-  }
+  const Duration pause = std::min(manager.alive_every().value_or(kLookAgain), kLookAgain);
+  do {
+    if (manager.alive_every()) manager.alive();
+  } while (!process.wants_to_end() && !termination.wait_for(pause));
 }
 
 int run(Arguments& arguments) {
+  const ServiceManager manager = ServiceManager::from_environment();
   const TerminationSignals termination;
   SystemClock clock;
   if (!arguments.url.empty()) arguments.options.server.url = arguments.url;
@@ -69,7 +75,9 @@ int run(Arguments& arguments) {
   }
   log(LogLevel::kInfo, "worker is ready",
       {{"pid", std::to_string(getpid())}, {"port", std::to_string((*process)->port())}});
-  wait_for_the_end(termination, **process);
+  manager.ready();
+  wait_for_the_end(termination, manager, **process);
+  manager.stopping();
   const worker::ShutDown ended = (*process)->shut_down(kShutdownWithin);
   const int code = ended == worker::ShutDown::kIdle ? 0 : arguments.requeue_exit;
   if (ended == worker::ShutDown::kOutOfTime) {

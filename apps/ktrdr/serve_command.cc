@@ -5,8 +5,10 @@
 #include <ostream>
 
 #include "ktrdr/cli/exit_code.h"
+#include "ktrdr/client/api_client.h"
 #include "ktrdr/client/server_address.h"
 #include "ktrdr/core/log.h"
+#include "ktrdr/core/service_manager.h"
 #include "ktrdr/core/termination.h"
 #include "ktrdr/server/control_plane.h"
 
@@ -29,8 +31,13 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--address", options.address, "The address to listen on")->capture_default_str();
   app.add_option("--local-workers", options.local_workers, "How many workers to start and keep running here")
       ->capture_default_str();
+  app.add_option("--worker-program", options.worker_program,
+                 "The program of local workers (default: ktrdr-worker beside this one)");
   app.add_option("--lease-seconds", arguments.lease_seconds,
                  "How long a worker may be silent before its operation fails")
+      ->capture_default_str();
+  app.add_option("--max-restarts", options.max_restarts,
+                 "How often an operation whose worker failed, fell silent or was shut down goes on by itself")
       ->capture_default_str();
   app.add_option(
       "--database", options.database,
@@ -54,10 +61,25 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option("--allow-host", options.allowed_hosts,
                  "A name by which other machines reach this server (repeatable)");
   app.add_flag("--no-auth", arguments.no_auth, "Accept requests without a token; on a loopback address only");
-  app.footer("Example: ktrdr serve --data-dir ./data --port 8000 --local-workers 2");
+  app.footer(
+      "Example: ktrdr serve --data-dir ./data --port 8000 --local-workers 2\n"
+      "Exit codes: 0 ended by SIGTERM or Ctrl+C, trainings go on in their workers; else those of every "
+      "command.");
+}
+
+// A sign of life says that requests are answered, not only that this thread runs.
+void wait_for_the_end(const TerminationSignals& termination, const ServiceManager& manager,
+                      const std::string& url) {
+  const auto every = manager.alive_every();
+  if (!every) return termination.wait();
+  client::ApiClient api({.url = url, .token = ""}, *every);
+  do {
+    if (api.health().ok()) manager.alive();
+  } while (!termination.wait_for(*every));
 }
 
 int serve(const Arguments& arguments, cli::Streams& streams) {
+  const ServiceManager manager = ServiceManager::from_environment();
   const TerminationSignals termination;
   start_logging("serve", LogLevel::kInfo);
   server::ServeOptions options = arguments.options;
@@ -70,7 +92,9 @@ int serve(const Arguments& arguments, cli::Streams& streams) {
     return static_cast<int>(cli::exit_code_of(control_plane.error().code));
   }
   streams.out << "ktrdr is ready at " << (*control_plane)->url() << std::endl;
-  termination.wait();
+  manager.ready();
+  wait_for_the_end(termination, manager, (*control_plane)->url());
+  manager.stopping();
   streams.err << "Stopping. Trainings go on in their workers." << std::endl;
   (*control_plane)->stop();
   return 0;

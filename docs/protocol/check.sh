@@ -38,6 +38,8 @@ mutants=(
   "ORPHAN            | -DMAXATT=2 -DMAXP=1 -DFAULTS=2 | stops"
   "ORPHAN_CAS        | $small | safety"
   "ORPHAN_CANCEL     | $small | safety"
+  "RESTART_CANCEL    | $small | safety"
+  "RESTART_ATTEMPT   | $small | safety"
   "CANCEL_CAS        | $small | safety"
   "REWIND            | $small | safety"
   "REWIND_CAS        | $small | safety"

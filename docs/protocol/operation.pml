@@ -56,6 +56,12 @@
 #ifndef ORPHAN_CANCEL
 #define ORPHAN_CANCEL 1
 #endif
+#ifndef RESTART_CANCEL
+#define RESTART_CANCEL 1
+#endif
+#ifndef RESTART_ATTEMPT
+#define RESTART_ATTEMPT 1
+#endif
 #ifndef CANCEL_CAS
 #define CANCEL_CAS 1
 #endif
@@ -101,12 +107,16 @@
 #define FAULTS 2   /* of any kind: kill -9, SIGTERM, a cancel, a lost answer, a late copy, a bad checkpoint, a sweep of files */
 #endif
 
+#ifndef RESTARTS
+#define RESTARTS 1 /* 1: --max-restarts; a lapse may be followed by the next attempt at once, a SIGTERM is */
+#endif
+
 #define NSEQ (2 * MAXP)  /* numbers 1 .. 2 * MAXP - 1: after a rewind to the first, all the others are saved again */
 #define SLOT(a, s) (OBJECT_NAMES -> (a) * NSEQ + (s) : (s))
 #define MODEL(a) (MODEL_NAMES -> (a) : 0)
 
 mtype = { PENDING, RUNNING, CANCELLED, FAILED, COMPLETED };                /* status */
-mtype = { CLAIM, COMMIT, REWIND_BACK, STOPPED, COMPLETE };                 /* requests */
+mtype = { CLAIM, COMMIT, REWIND_BACK, STOPPED, HANDED_BACK, COMPLETE };    /* requests */
 mtype = { OK, STALE, CONFLICT, SILENCE };                                  /* answers */
 
 /* ---- the row ---- */
@@ -147,6 +157,17 @@ bit waiting;       /* worker 1 is between its dispatch and its claim. Of two idl
 #define FENCED(a, w) ((!FENCE_RUNNING || status == RUNNING) && (!FENCE_ATTEMPT || attempt == a) && (!FENCE_OWNER || owner == w))
 
 /* ================ the server: one statement each ================ */
+
+#define RESTARTABLE (RESTARTS && attempt < MAXATT && (!cancel_requested || !RESTART_CANCEL))
+
+inline restart() {
+  assert(!cancel_requested);                      /* S14 a cancel wins over a restart */
+  if
+  :: RESTART_ATTEMPT -> attempt++
+  :: else
+  fi;
+  owner = 0
+}
 
 inline serve_claim(a, w, answer) {
   if
@@ -205,6 +226,7 @@ inline serve_end(kind, a, w) {
             status = COMPLETED; dropped = 0;
             current = 0; current_a = 0; current_p = 0; previous = 0; previous_a = 0; previous_p = 0;
             MODEL_HELD
+       :: kind == HANDED_BACK && RESTARTABLE -> restart()
        :: else -> status = CANCELLED
        fi
   :: else   /* asked before, or superseded: either way the worker is done */
@@ -238,7 +260,7 @@ end_network:
        :: late == CLAIM -> serve_claim(late_a, late_w, answer)
        :: late == COMMIT -> serve_commit(late_a, late_w, late_s, late_p, late_from, answer)
        :: late == REWIND_BACK -> serve_rewind(late_a, late_w, late_from, answer)
-       :: late == STOPPED || late == COMPLETE -> serve_end(late, late_a, late_w)
+       :: late == STOPPED || late == HANDED_BACK || late == COMPLETE -> serve_end(late, late_a, late_w)
        fi;
        late = 0; late_a = 0; late_w = 0; late_s = 0; late_p = 0; late_from = 0; answer = 0
      }
@@ -283,7 +305,7 @@ proctype Worker(byte me) {
   byte sending, sending_s, sending_p, newest, newest_s, newest_p;
   byte to_delete;
   bit published;
-  mtype stop, answer;               /* stop: CANCELLED on request, FAILED for SIGTERM */
+  mtype stop, answer, last_word;    /* stop: CANCELLED on request, FAILED for SIGTERM */
   w = (NEW_ID -> me : 1);
 
 end_idle:
@@ -368,8 +390,10 @@ claim:
      :: atomic { faults > 0 && stop == 0 && !published -> faults--; stop = FAILED }
      :: atomic {
           stop != 0 && p > 0 && (stop == FAILED || (sending == 0 && newest == 0)) ->
-          maybe_twice(STOPPED, a, w, 0, 0, 0);
-          serve_end(STOPPED, a, w);
+          last_word = (stop == FAILED -> HANDED_BACK : STOPPED);
+          maybe_twice(last_word, a, w, 0, 0, 0);
+          serve_end(last_word, a, w);
+          last_word = 0;
           answer = OK;
           maybe_lost(answer);
           if
@@ -470,7 +494,8 @@ inline end_orphan() {
   assert(status == RUNNING);                      /* S12 who finished in between stays finished */
   if
   :: cancel_requested && ORPHAN_CANCEL -> status = CANCELLED
-  :: else -> status = FAILED
+  :: !cancel_requested || !ORPHAN_CANCEL -> status = FAILED   /* also with none left, or when a batch failed twice */
+  :: RESTARTABLE -> restart()
   fi;
   assert(!(cancel_requested && status == FAILED)) /* S13 what was to be cancelled doesn't fail */
 }

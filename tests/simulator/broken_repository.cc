@@ -81,12 +81,16 @@ class BrokenRepository final : private Through, public InterceptedRepository<Thr
     return inner_.complete(id, request);
   }
 
-  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request) override {
-    return inner_.stopped(id, at_this_attempt(id, request));
+  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request,
+                                 const storage::RestartRule& rule) override {
+    return inner_.stopped(id, at_this_attempt(id, request), rule);
   }
-  Result<api::Operation> fail(const OperationId& id, const storage::Fence& fence,
-                              const std::string& message) override {
-    return inner_.fail(id, fence, message);
+  Result<api::Operation> fail(const OperationId& id, const storage::Fence& fence, const std::string& message,
+                              const storage::RestartRule& rule) override {
+    storage::RestartRule broken = rule;
+    if (is(Mutant::kPoisonNotNoticed)) broken.failed_at.reset();
+    if (is(Mutant::kRestartedForEver) && rule.at_most > 0) broken.at_most = 1000;
+    return inner_.fail(id, fence, message, broken);
   }
 
   Result<api::Operation> request_cancel(const OperationId& id, const std::string& reason,
@@ -99,14 +103,15 @@ class BrokenRepository final : private Through, public InterceptedRepository<Thr
     return cancelled;
   }
 
-  Result<bool> end_orphan(const storage::Pulse& watched, const std::string& message) override {
-    if (!is(Mutant::kOrphanNotWatched)) return inner_.end_orphan(watched, message);
+  Result<bool> end_orphan(const storage::Pulse& watched, const std::string& message,
+                          const storage::RestartRule& rule) override {
+    if (!is(Mutant::kOrphanNotWatched)) return inner_.end_orphan(watched, message, rule);
     storage::Pulse now = watched;
     const auto pulses = inner_.pulses();
     for (const storage::Pulse& pulse : *pulses) {
       if (pulse.id == watched.id && pulse.attempt == watched.attempt) now = pulse;
     }
-    return inner_.end_orphan(now, message);
+    return inner_.end_orphan(now, message, rule);
   }
 
   Result<Keep> keep(const OperationId& id) override {

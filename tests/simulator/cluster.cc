@@ -90,8 +90,9 @@ ServerLife::ServerLife(Cluster& cluster, std::string name)
       files_(cluster, false),
       swept_files_(cluster, true),
       registry(cluster.world.clock, kSignOfLife),
-      dispatcher(rows_, registry, *this),
-      operations(cluster.world.clock, rows_, files_, registry, *this, dispatcher, *this),
+      dispatcher(cluster.world.clock, rows_, registry, *this),
+      operations(cluster.world.clock, rows_, files_, registry, *this, dispatcher, *this,
+                 cluster.world.max_restarts),
       checkpoints(cluster.world.clock, rows_, swept_files_),
       lease_watch_(Cluster::kLease),
       sweeper_(rows_, swept_files_) {}
@@ -280,6 +281,12 @@ void Worker::terminate() {
     if (how == worker::ShutDown::kHandedBack) cluster.world.count("handed back on SIGTERM");
     if (now == life) kill();
   });
+}
+
+void Cluster::crash(const Process& process) {
+  for (auto& worker : workers) {
+    if (worker->now && worker->now->process.get() == &process) worker->kill();
+  }
 }
 
 Cluster::~Cluster() {

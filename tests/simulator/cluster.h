@@ -188,6 +188,8 @@ class Cluster {
   Cluster(World& world, std::size_t servers, std::size_t workers);
   ~Cluster();
 
+  void crash(const Process& process);  // a worker's, by itself
+
   World& world;
   Network network;
   Objects objects;

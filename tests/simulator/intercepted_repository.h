@@ -54,6 +54,7 @@ struct Call {
   const api::CompleteRequest* complete = nullptr;
   const api::StoppedRequest* stopped = nullptr;
   const storage::Pulse* pulse = nullptr;
+  const storage::RestartRule* rule = nullptr;
 
   bool reads() const {
     switch (method) {
@@ -155,18 +156,20 @@ class InterceptedRepository : public storage::OperationsRepository {
                    .complete = &request},
                   [&] { return inner_.complete(id, request); });
   }
-  Result<api::Operation> fail(const OperationId& id, const storage::Fence& fence,
-                              const std::string& message) override {
-    return around({.method = Method::kFail, .id = &id, .fence = fence, .request = "fail"},
-                  [&] { return inner_.fail(id, fence, message); });
+  Result<api::Operation> fail(const OperationId& id, const storage::Fence& fence, const std::string& message,
+                              const storage::RestartRule& rule) override {
+    return around({.method = Method::kFail, .id = &id, .fence = fence, .request = "fail", .rule = &rule},
+                  [&] { return inner_.fail(id, fence, message, rule); });
   }
-  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request) override {
+  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request,
+                                 const storage::RestartRule& rule) override {
     return around({.method = Method::kStopped,
                    .id = &id,
                    .fence = fence_of(request),
                    .request = "stopped",
-                   .stopped = &request},
-                  [&] { return inner_.stopped(id, request); });
+                   .stopped = &request,
+                   .rule = &rule},
+                  [&] { return inner_.stopped(id, request, rule); });
   }
   Result<api::Operation> fail_unclaimed(const OperationId& id, Attempt attempt,
                                         const std::string& message) override {
@@ -181,9 +184,10 @@ class InterceptedRepository : public storage::OperationsRepository {
   Result<std::vector<storage::Pulse>> pulses() override {
     return around({.method = Method::kPulses}, [&] { return inner_.pulses(); });
   }
-  Result<bool> end_orphan(const storage::Pulse& watched, const std::string& message) override {
-    return around({.method = Method::kEndOrphan, .id = &watched.id, .pulse = &watched},
-                  [&] { return inner_.end_orphan(watched, message); });
+  Result<bool> end_orphan(const storage::Pulse& watched, const std::string& message,
+                          const storage::RestartRule& rule) override {
+    return around({.method = Method::kEndOrphan, .id = &watched.id, .pulse = &watched, .rule = &rule},
+                  [&] { return inner_.end_orphan(watched, message, rule); });
   }
   Result<std::vector<storage::Waiting>> waiting(std::int64_t limit) override {
     return around({.method = Method::kWaiting}, [&] { return inner_.waiting(limit); });

@@ -24,6 +24,8 @@ enum class Mutant {
   kCreateLost,
   kObjectNotDurable,
   kOptimizerNotRestored,
+  kPoisonNotNoticed,
+  kRestartedForEver,
 };
 
 inline constexpr std::array kMutants = {
@@ -41,6 +43,8 @@ inline constexpr std::array kMutants = {
     std::pair{Mutant::kRefusedCancelIsStored, std::string_view("RefusedCancelIsStored")},
     std::pair{Mutant::kCreateLost, std::string_view("CreateLost")},
     std::pair{Mutant::kObjectNotDurable, std::string_view("ObjectNotDurable")},
-    std::pair{Mutant::kOptimizerNotRestored, std::string_view("OptimizerNotRestored")}};
+    std::pair{Mutant::kOptimizerNotRestored, std::string_view("OptimizerNotRestored")},
+    std::pair{Mutant::kPoisonNotNoticed, std::string_view("PoisonNotNoticed")},
+    std::pair{Mutant::kRestartedForEver, std::string_view("RestartedForEver")}};
 
 }  // namespace ktrdr::simulator

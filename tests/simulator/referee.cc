@@ -12,7 +12,7 @@ auto fields(const api::Operation& row) {
   return std::tie(row.operation_id, row.status, row.phase, row.attempt, row.version, row.created_at,
                   row.started_at, row.completed_at, row.progress, row.metadata, row.error_message,
                   row.warnings, row.result_summary, row.metrics, row.cancel_requested, row.worker_id,
-                  row.worker_name, row.last_heartbeat_at, row.checkpoint);
+                  row.worker_name, row.last_heartbeat_at, row.checkpoint, row.restarts, row.restart_reason);
 }
 
 std::string name_of(const Call& call) {
@@ -164,9 +164,12 @@ void Referee::check_change(const Call& call, const View& before, const View& aft
     case Method::kRewind: return check_rewind(call, before, after);
     case Method::kComplete: return check_complete(call, after);
     case Method::kFail:
+      if (after.is_waiting()) return check_restart(call, before, after);
+      check_not_restarted(call, before, after);
       return expect(after.is(OperationStatus::kFailed) && after.checkpoints == before.checkpoints, call,
                     "it did not end as failed with its checkpoints");
     case Method::kStopped:
+      if (after.is_waiting()) return check_restart(call, before, after);
       expect(call.stopped->reason != api::StopReason::kCancelled || before.row->cancel_requested, call,
              "it was cancelled, and nobody asked for that");
       return expect(after.is(OperationStatus::kCancelled) && after.checkpoints == before.checkpoints, call,
@@ -177,6 +180,7 @@ void Referee::check_change(const Call& call, const View& before, const View& aft
     case Method::kResume:
       expect(before.row && api::is_resumable(before.row->status) && before.current(), call,
              "it resumed what can't be resumed");
+      known_[*call.id].last_failure.reset();
       return expect(after.is_waiting() && after.row->attempt == before.row->attempt + 1 &&
                         !after.row->cancel_requested && after.checkpoints == before.checkpoints,
                     call, "the next attempt is not a fresh one from the same checkpoint");
@@ -253,15 +257,50 @@ void Referee::check_complete(const Call& call, const View& after) {
          "its history is not that of the undisturbed run");
 }
 
+// A cancel request always wins; the same checkpoint, the next attempt, and no more of them than allowed.
+void Referee::check_restart(const Call& call, const View& before, const View& after) {
+  const std::int64_t times = before.row->restarts.value_or(0);
+  const bool is_hand_over = call.method == Method::kStopped;
+  world_.count(is_hand_over                        ? "handed over on SIGTERM"
+               : call.method == Method::kEndOrphan ? "restarted after a lapsed lease"
+                                                   : "restarted after a failure");
+  expect(world_.max_restarts > 0 && (is_hand_over || times < world_.max_restarts), call,
+         "it was restarted more often than allowed");
+  expect(after.row->restarts.value_or(0) == times + (is_hand_over ? 0 : 1), call, "it was counted wrongly");
+  expect(!before.row->cancel_requested, call, "it was restarted although a cancel was requested");
+  expect(after.row->attempt == before.row->attempt + 1 && after.is(OperationStatus::kRunning) &&
+             after.checkpoints == before.checkpoints,
+         call, "the next attempt is not a fresh one from the same checkpoint");
+  if (call.method != Method::kFail) {
+    if (!is_hand_over) known_[*call.id].last_failure.reset();
+    return;
+  }
+  auto& last_failure = known_[*call.id].last_failure;
+  expect(!call.rule->failed_at || call.rule->failed_at != last_failure, call,
+         "a batch that failed twice in a row was tried once more");
+  last_failure = call.rule->failed_at;
+}
+
+void Referee::check_not_restarted(const Call& call, const View& before, const View& after) {
+  if (world_.max_restarts == 0 || before.row->cancel_requested) return;
+  const bool is_poison = after.row->error_message.value_or("").find("twice in a row") != std::string::npos;
+  world_.count(is_poison ? "a poison batch ended it" : "its restarts were used up");
+  expect(is_poison || before.row->restarts.value_or(0) >= world_.max_restarts, call,
+         "it was not restarted, and might have been");
+}
+
 void Referee::check_orphan(const Call& call, const View& before, const View& after) {
   const storage::Pulse& pulse = *call.pulse;
   world_.count("lease lapsed");
   expect(pulse.owner && before.is_owned_by({pulse.attempt, *pulse.owner}), call,
          "it ended an attempt that it did not watch");
   const bool was_cancelled = before.row->cancel_requested;
+  if (after.is_waiting()) check_restart(call, before, after);
+  else check_not_restarted(call, before, after);
   if (was_cancelled) world_.count("lease lapsed while cancelling");
-  expect(after.is(was_cancelled ? OperationStatus::kCancelled : OperationStatus::kFailed), call,
-         "what was to be cancelled doesn't fail, and the other way round");
+  expect(
+      after.is_waiting() || after.is(was_cancelled ? OperationStatus::kCancelled : OperationStatus::kFailed),
+      call, "what was to be cancelled doesn't fail, and the other way round");
   const Duration silent = world_.scheduler.now() - known_[*call.id].last_sign_of_life;
   expect(silent >= lease_, call,
          "its worker was heard of " + std::to_string(silent.count()) + " ms ago, less than a lease");

@@ -75,6 +75,7 @@ class Referee {
     std::map<Attempt, WorkerId> owners;
     std::int64_t last_sequence = -1;
     Duration last_sign_of_life{0};
+    std::optional<storage::BatchPosition> last_failure;  // that was told of, since a client asked last
     View last;
   };
   struct KeyUse {
@@ -91,6 +92,8 @@ class Referee {
   void check_commit(const Call& call, const View& before, const View& after);
   void check_rewind(const Call& call, const View& before, const View& after);
   void check_complete(const Call& call, const View& after);
+  void check_restart(const Call& call, const View& before, const View& after);
+  void check_not_restarted(const Call& call, const View& before, const View& after);
   void check_orphan(const Call& call, const View& before, const View& after);
   void check_client(const Call& call, const View& before, const View& after, const std::string& answer);
   void check_retry(const Call& call, const View& before);

@@ -10,14 +10,15 @@ constexpr Duration kForEver = std::chrono::hours(1000);
 // Every batch takes a while, and meanwhile anything may happen.
 class SlowEngine final : public training::Engine {
  public:
-  SlowEngine(World& world, std::unique_ptr<training::Engine> inner)
-      : world_(world), inner_(std::move(inner)) {}
+  SlowEngine(World& world, std::unique_ptr<training::Engine> inner, std::function<void()> crash)
+      : world_(world), inner_(std::move(inner)), crash_(std::move(crash)) {}
 
   const training::EngineIdentity& identity() const override { return inner_->identity(); }
   std::int64_t parameter_count() const override { return inner_->parameter_count(); }
   Result<training::LossSums> train_batch(std::span<const std::int64_t> rows, std::int64_t global_step,
                                          double learning_rate) override {
     world_.scheduler.sleep(world_.dice.duration(Duration(100), Duration(2500)));
+    if (world_.faults.on && world_.faults.poison_step == global_step) TRY(swallow_poison());
     return inner_->train_batch(rows, global_step, learning_rate);
   }
   Result<training::LossSums> evaluate(strategy::RowRange rows,
@@ -36,8 +37,17 @@ class SlowEngine final : public training::Engine {
   }
 
  private:
+  Result<void> swallow_poison() {
+    world_.fault(world_.faults.poison_kills ? "poison batch kills its worker" : "poison batch fails");
+    if (!world_.faults.poison_kills) return Error(ErrorCode::kInternal, "This batch always fails.");
+    crash_();
+    world_.scheduler.sleep(Duration(1));  // ends here
+    return {};
+  }
+
   World& world_;
   const std::unique_ptr<training::Engine> inner_;
+  const std::function<void()> crash_;
 };
 
 // CheckpointWriter's waiting, in simulated time.
@@ -102,7 +112,7 @@ Result<training::FinishedTraining> SimulatedRun::train_with(training::Checkpoint
   const Recipe& recipe = recipe_of(attempt_.assignment().request);
   training::testing::FakeEngineFactory engines;
   TRY_ASSIGN(auto made, engines.create(recipe.strategy, recipe.dataset, recipe.request.seed));
-  SlowEngine engine(world_, std::move(made));
+  SlowEngine engine(world_, std::move(made), [this] { cluster_.crash(*process_); });
   const auto identity = identity_of(recipe, engine);
   attempt_.checkpoints().set_identity(identity);
   auto resume = attempt_.take_resume_context();

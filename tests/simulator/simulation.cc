@@ -29,6 +29,9 @@ void throw_faults(World& world) {
                   .unreadable = some(dice, 0.3),
                   .full_queue = some(dice, 0.2),
                   .between_strikes = dice.duration(Duration(1000), Duration(9000))};
+  if (dice.chance(0.25)) world.faults.poison_step = dice.between(0, 6);
+  world.faults.poison_kills = dice.chance(0.4);
+  if (dice.chance(0.5)) world.max_restarts = dice.between(1, 4);
 }
 
 class Simulation {
@@ -66,7 +69,14 @@ class Simulation {
     while (true) {
       world_.scheduler.sleep(world_.dice.duration(Duration(100), world_.faults.between_strikes));
       if (!world_.faults.on) return;
+      start_what_crashed();
       strike();
+    }
+  }
+
+  void start_what_crashed() {
+    for (auto& worker : cluster_->workers) {
+      if (!worker->now && world_.dice.chance(0.5)) worker->start();
     }
   }
 

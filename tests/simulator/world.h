@@ -43,6 +43,9 @@ struct Faults {
   double lost_request = 0, lost_answer = 0, late_copy = 0;
   double slow_network = 0, store_trouble = 0, slow_store = 0, disk_full = 0, unreadable = 0, full_queue = 0;
   Duration between_strikes = std::chrono::seconds(5);
+  // This step fails every training, or kills its worker, as long as faults are on.
+  std::optional<std::int64_t> poison_step;
+  bool poison_kills = false;
 };
 
 struct World {
@@ -95,6 +98,7 @@ struct World {
   Scheduler scheduler{dice};
   SimulatedClock clock{scheduler};
   Faults faults;
+  std::int64_t max_restarts = 0;
 };
 
 }  // namespace ktrdr::simulator

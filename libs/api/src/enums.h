@@ -53,6 +53,7 @@ struct EnumNames<EventKind> {
                                         std::pair{EventKind::kLeaseLapsed, "lease_lapsed"},
                                         std::pair{EventKind::kReleased, "released"},
                                         std::pair{EventKind::kResumed, "resumed"},
+                                        std::pair{EventKind::kRestarted, "restarted"},
                                         std::pair{EventKind::kCompleted, "completed"},
                                         std::pair{EventKind::kCheckpointsDeleted, "checkpoints_deleted"}};
 };

@@ -90,7 +90,9 @@ struct Fields<Operation> {
                  when_known("seconds_at_risk", &Operation::seconds_at_risk,
                             "The most training that a crash now would cost."),
                  when_known("checkpoint_counts", &Operation::checkpoint_counts,
-                            "Of the running attempt, as its worker said last.")};
+                            "Of the running attempt, as its worker said last."),
+                 when_known("restarts", &Operation::restarts),
+                 when_known("restart_reason", &Operation::restart_reason)};
 };
 
 template <>
@@ -245,7 +247,8 @@ struct Fields<HealthResponse> {
   static constexpr auto kTable =
       std::tuple{field("status", &HealthResponse::status), field("version", &HealthResponse::version),
                  field("workers_connected", &HealthResponse::workers_connected),
-                 field("orphan_detector", &HealthResponse::orphan_detector)};
+                 field("orphan_detector", &HealthResponse::orphan_detector),
+                 when_known("problems", &HealthResponse::problems)};
 };
 
 }  // namespace ktrdr::api::internal

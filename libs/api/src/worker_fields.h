@@ -117,7 +117,8 @@ template <>
 struct Fields<FailRequest> {
   static constexpr auto kTable =
       std::tuple{required("attempt", &FailRequest::attempt), required("worker_id", &FailRequest::worker_id),
-                 required("error_message", &FailRequest::error_message)};
+                 required("error_message", &FailRequest::error_message),
+                 when_known("epoch", &FailRequest::epoch), when_known("batch", &FailRequest::batch)};
 };
 
 template <>

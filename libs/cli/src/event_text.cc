@@ -30,6 +30,7 @@ std::string what(const api::OperationEvent& event) {
   switch (event.kind) {
     case api::EventKind::kCheckpoint: return words + " " + checkpoint;
     case api::EventKind::kRewound: return words + " to " + checkpoint;
+    case api::EventKind::kRestarted:
     case api::EventKind::kResumed: return words + " from " + checkpoint;
     default: return words;
   }

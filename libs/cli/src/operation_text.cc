@@ -75,6 +75,15 @@ void add_result(std::vector<Row>& rows, const api::JsonText& result) {
   rows.emplace_back("test accuracy", accuracy_text(result));
 }
 
+// "2 times, last because Worker desk fell silent ...".
+std::string restarts_text(const api::Operation& operation) {
+  if (!operation.restart_reason) return "";
+  const std::int64_t times = operation.restarts.value_or(0);
+  if (times == 0) return *operation.restart_reason;
+  return std::to_string(times) + (times == 1 ? " time" : " times") +
+         ", last because: " + *operation.restart_reason;
+}
+
 }  // namespace
 
 std::string operation_text(const api::Operation& operation, std::int64_t now_wall_ms) {
@@ -84,6 +93,7 @@ std::string operation_text(const api::Operation& operation, std::int64_t now_wal
                            {"progress", progress_text(operation.progress)},
                            {"losses", losses_text(operation.progress.context)},
                            {"attempt", std::to_string(operation.attempt)},
+                           {"restarted", restarts_text(operation)},
                            {"worker", worker_text(operation)},
                            {"checkpoint", checkpoint_text(operation, now_wall_ms)},
                            {"last checkpoint", last_checkpoint_text(operation)},

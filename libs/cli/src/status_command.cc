@@ -42,6 +42,9 @@ std::string text_of(const Overview& overview, const std::string& url) {
   std::vector<Row> rows = {{"server", url + " (" + overview.health.version + ")"},
                            {"workers", std::to_string(overview.health.workers_connected)}};
   for (const auto& [status, count] : overview.counts) rows.emplace_back(status, std::to_string(count));
+  for (const std::string& problem : overview.health.problems.value_or(std::vector<std::string>())) {
+    rows.emplace_back("problem", problem);
+  }
   return rows_text(rows);
 }
 

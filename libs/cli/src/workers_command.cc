@@ -25,6 +25,9 @@ class WorkersCommand final : public Command {
     if (context.json()) context.print(api::to_json(workers));
     else if (workers.empty()) context.note("No worker is connected. Start one with: ktrdr-worker");
     else context.print(table_of(workers));
+    TRY_ASSIGN(const auto health, api->health());
+    for (const std::string& problem : health.problems.value_or(std::vector<std::string>()))
+      context.note(problem);
     return ExitCode::kOk;
   }
 };

@@ -83,7 +83,7 @@ class Bench {
   services::testing::FakeWorkerGateway gateway_;
   Immediately immediately_;
   services::WorkerRegistry registry_{clock_, std::chrono::hours(1000)};
-  services::Dispatcher dispatcher_{*repository_, registry_, gateway_};
+  services::Dispatcher dispatcher_{clock_, *repository_, registry_, gateway_};
   services::OperationsService operations_{clock_,   *repository_, objects_,    registry_,
                                           gateway_, dispatcher_,  immediately_};
   services::TrainingsService trainings_{

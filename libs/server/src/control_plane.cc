@@ -33,6 +33,7 @@ constexpr Duration kDay = std::chrono::hours(24);
 constexpr std::int64_t kMostDays = 36'500;
 constexpr Duration kShortestLease = std::chrono::milliseconds(500);
 constexpr int kMostLocalWorkers = 64;
+constexpr int kMostRestarts = 1000;
 constexpr std::size_t kDispatchThreads = 4;
 constexpr std::size_t kMostWaitingDispatches = 1000;
 constexpr std::size_t kHandlerThreads = 16;  // most of them wait for the store
@@ -50,6 +51,9 @@ Result<void> check(const ServeOptions& options) {
   }
   if (options.checkpoint_max_age_days < 1 || options.checkpoint_max_age_days > kMostDays) {
     return Error(ErrorCode::kInvalidArgument, "--checkpoint-max-age-days must be from 1 to 36500.");
+  }
+  if (options.max_restarts < 0 || options.max_restarts > kMostRestarts) {
+    return Error(ErrorCode::kInvalidArgument, "--max-restarts must be from 0 to 1000.");
   }
   return {};
 }
@@ -126,11 +130,11 @@ struct ControlPlane::Parts {
         checkpoint_store(std::move(store)),
         gateway(std::move(token)),
         registry(clock, heartbeat_interval),
-        dispatcher(*operations_repository, registry, gateway),
+        dispatcher(clock, *operations_repository, registry, gateway, lease / 8),
         dispatches("resumes", kDispatchThreads, kMostWaitingDispatches),
         starts("starts", kStartThreads, kMostWaitingStarts),
         operations(clock, *operations_repository, *checkpoint_store, registry, gateway, dispatcher,
-                   dispatches),
+                   dispatches, options.max_restarts),
         trainings(clock, *operations_repository, registry,
                   {.market_data = absolute_or(options.market_data, folder.market()),
                    .strategies = absolute_or(options.strategies, folder.strategies())}),
@@ -153,6 +157,7 @@ struct ControlPlane::Parts {
                .checkpoints_place = place_or(place_of_checkpoints(options), folder.checkpoints()),
                .heartbeat_interval = heartbeat_interval,
                .orphan_detector = [this] { return *orphan_detector.lock(); },
+               .problems = [this] { return local_workers.problems(); },
                .may_name_data_dir = options.require_token} {}
 
   ~Parts() {
@@ -228,8 +233,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
 
 void ControlPlane::Parts::start_loops() {
   using services::PeriodicTask;
-  dispatch_loop =
-      std::make_unique<PeriodicTask>("dispatch", kDispatch, [this] { dispatcher.dispatch_waiting(); });
+  dispatch_loop = std::make_unique<PeriodicTask>("dispatch", std::min(kDispatch, lease / 8),
+                                                 [this] { dispatcher.dispatch_waiting(); });
   lease_loop = std::make_unique<PeriodicTask>("leases", lease_watch.interval(), [this] { watch_leases(); });
   waiters_loop =
       std::make_unique<PeriodicTask>("waiters", kAnswerWaiters, [this] { operations.answer_waiters(); });

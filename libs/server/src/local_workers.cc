@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+#include <fstream>
 #include <string_view>
 
 #include "ktrdr/core/log.h"
@@ -18,6 +18,8 @@ namespace {
 constexpr Duration kFirstBackoff = std::chrono::milliseconds(200);
 constexpr Duration kLongestBackoff = std::chrono::seconds(30);
 constexpr Duration kLivedLongEnough = std::chrono::seconds(10);
+constexpr int kKeepsDying = 3;  // deaths in a row
+constexpr std::size_t kLogTail = 2000;
 constexpr int kLockDescriptorInChild = 3;
 
 // Ours but for the variables that lead the command line to a server (they may name another one), and what
@@ -38,6 +40,18 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   for (std::string& text : texts) list.push_back(text.data());
   list.push_back(nullptr);
   return list;
+}
+
+// The last whole lines of a log that may be of any length.
+std::string end_of(const std::filesystem::path& log_file) {
+  std::ifstream file(log_file, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg();
+  if (size <= 0) return "(empty)";
+  const std::streamoff from = std::max<std::streamoff>(0, size - static_cast<std::streamoff>(kLogTail));
+  file.seekg(from);
+  std::string text(static_cast<std::size_t>(size - from), '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  return from == 0 ? text : text.substr(std::min(text.find('\n'), text.size() - 1) + 1);
 }
 
 // posix_spawn's parameters, released on every path.
@@ -73,7 +87,24 @@ void LocalWorkers::tend() {
   for (Slot& slot : slots_) {
     if (slot.pid != 0) reap(slot);
     if (slot.pid == 0 && clock_.monotonic() >= slot.next_start) start(slot);
+    if (slot.pid != 0 && clock_.monotonic() - slot.started > kLivedLongEnough) slot.deaths = 0;
   }
+  tell_problems();
+}
+
+void LocalWorkers::tell_problems() {
+  std::vector<std::string> problems;
+  for (const Slot& slot : slots_) {
+    if (slot.deaths < kKeepsDying) continue;
+    problems.push_back("Local worker " + std::to_string(slot.number) + " keeps dying (" +
+                       std::to_string(slot.deaths) + " times in a row, the last with " + slot.last_death +
+                       "); see logs/" + log_of(slot).filename().string() + " in the server's data folder.");
+  }
+  *problems_.lock() = std::move(problems);
+}
+
+std::filesystem::path LocalWorkers::log_of(const Slot& slot) const {
+  return folder_.logs() / ("worker-" + std::to_string(slot.number) + ".log");
 }
 
 std::vector<pid_t> LocalWorkers::running() const {
@@ -88,11 +119,16 @@ void LocalWorkers::reap(Slot& slot) {
   int status = 0;
   if (::waitpid(slot.pid, &status, WNOHANG) != slot.pid) return;
   const bool killed = WIFSIGNALED(status);
+  slot.last_death = killed ? "signal " + std::to_string(WTERMSIG(status))
+                           : "exit code " + std::to_string(WEXITSTATUS(status));
   log(LogLevel::kWarning, "a local worker ended and is started again",
-      {{"slot", std::to_string(slot.number)},
-       {"pid", std::to_string(slot.pid)},
-       {killed ? "signal" : "exit", std::to_string(killed ? WTERMSIG(status) : WEXITSTATUS(status))}});
+      {{"slot", std::to_string(slot.number)}, {"pid", std::to_string(slot.pid)}, {"how", slot.last_death}});
   const bool lived = clock_.monotonic() - slot.started > kLivedLongEnough;
+  slot.deaths = lived ? 1 : slot.deaths + 1;
+  if (slot.deaths == kKeepsDying) {
+    log(LogLevel::kError, "a local worker keeps dying",
+        {{"slot", std::to_string(slot.number)}, {"how", slot.last_death}, {"its log", end_of(log_of(slot))}});
+  }
   slot.backoff = lived ? kFirstBackoff : std::min(slot.backoff * 2, kLongestBackoff);
   slot.next_start = clock_.monotonic() + slot.backoff;
   slot.pid = 0;
@@ -116,7 +152,7 @@ void LocalWorkers::start(Slot& slot) {
 
 Result<pid_t> LocalWorkers::spawn(const Slot& slot, int lock_descriptor) const {
   const std::string name = "local-" + std::to_string(slot.number);
-  const std::string log_file = folder_.logs() / ("worker-" + std::to_string(slot.number) + ".log");
+  const std::string log_file = log_of(slot);
   SpawnPlan plan;
   posix_spawn_file_actions_addopen(&plan.files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&plan.files, STDOUT_FILENO, log_file.c_str(),

@@ -9,9 +9,11 @@ namespace {
 constexpr const char* kVersion = "0.1.0";
 
 Result<api::HealthResponse> health(RouteContext& context) {
-  return api::HealthResponse{.version = kVersion,
+  api::HealthResponse health{.version = kVersion,
                              .workers_connected = context.workers.connected_count(),
                              .orphan_detector = context.orphan_detector()};
+  if (auto problems = context.problems(); !problems.empty()) health.problems = std::move(problems);
+  return health;
 }
 
 EndpointTable health_endpoints(RouteContext& c) {

@@ -30,6 +30,7 @@ struct RouteContext {
   std::string checkpoints_place;              // a folder or s3://bucket/prefix
   Duration heartbeat_interval;
   std::function<api::OrphanDetectorInfo()> orphan_detector;
+  std::function<std::vector<std::string>()> problems = [] { return std::vector<std::string>(); };
   bool may_name_data_dir = true;  // only a client that holds the token may
 };
 

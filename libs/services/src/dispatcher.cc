@@ -1,5 +1,7 @@
 #include "ktrdr/services/dispatcher.h"
 
+#include <algorithm>
+
 #include "ktrdr/core/log.h"
 
 namespace ktrdr::services {
@@ -8,6 +10,8 @@ namespace {
 constexpr std::int64_t kWaitingPerPass = 100;
 
 constexpr int kMostRefusals = 5;
+
+constexpr Duration kLongestBackoff = std::chrono::minutes(1);
 
 bool is_busy_or_away(const Error& error) {
   return error.code == ErrorCode::kConflict || error.code == ErrorCode::kUnavailable;
@@ -19,9 +23,20 @@ bool is_final(const Error& verdict) {
 
 }  // namespace
 
-Dispatcher::Dispatcher(storage::OperationsRepository& operations, WorkerRegistry& workers,
-                       WorkerGateway& gateway)
-    : operations_(operations), workers_(workers), gateway_(gateway) {}
+Duration restart_backoff(std::int64_t restarts, Duration first) {
+  if (restarts <= 0) return Duration(0);
+  Duration backoff = first;
+  for (std::int64_t i = 1; i < restarts && backoff < kLongestBackoff; ++i) backoff *= 2;
+  return std::min(backoff, std::max(first, kLongestBackoff));
+}
+
+Dispatcher::Dispatcher(const Clock& clock, storage::OperationsRepository& operations, WorkerRegistry& workers,
+                       WorkerGateway& gateway, Duration first_backoff)
+    : clock_(clock),
+      operations_(operations),
+      workers_(workers),
+      gateway_(gateway),
+      first_backoff_(first_backoff) {}
 
 void Dispatcher::dispatch_waiting() {
   if (workers_.available().empty()) return;
@@ -30,7 +45,9 @@ void Dispatcher::dispatch_waiting() {
     log(LogLevel::kWarning, "the queue could not be read", {{"error", waiting.error().describe()}});
     return;
   }
+  forget_who_is_gone(*waiting);
   for (const storage::Waiting& next : *waiting) {
+    if (is_held_back(next)) continue;
     if (workers_.available().empty()) return;
     if (const auto sent = dispatch(next); !sent.ok()) {
       log(LogLevel::kWarning, "an attempt could not be started",
@@ -58,9 +75,28 @@ Result<Dispatched> Dispatcher::dispatch(const storage::Waiting& waiting) {
   return Dispatched::kQueued;
 }
 
+void Dispatcher::saw_restart(const storage::Waiting& waiting) { static_cast<void>(is_held_back(waiting)); }
+
+bool Dispatcher::is_held_back(const storage::Waiting& waiting) {
+  if (waiting.restarts == 0) return false;
+  const Duration now = clock_.monotonic();
+  const Duration seen = first_seen_.lock()->try_emplace({waiting.id, waiting.attempt}, now).first->second;
+  return now - seen < restart_backoff(waiting.restarts, first_backoff_);
+}
+
+// Whoever is forgotten too early, because the list is not the whole queue, waits once more.
+void Dispatcher::forget_who_is_gone(const std::vector<storage::Waiting>& waiting) {
+  std::erase_if(*first_seen_.lock(), [&](const auto& seen) {
+    const bool is_there = std::any_of(waiting.begin(), waiting.end(), [&](const storage::Waiting& one) {
+      return Name(one.id, one.attempt) == seen.first;
+    });
+    return !is_there && clock_.monotonic() - seen.second > kLongestBackoff;
+  });
+}
+
 bool Dispatcher::has_been_refused_too_often(const storage::Waiting& waiting) {
   auto refusals = refusals_.lock();
-  const auto key = std::pair(waiting.id, waiting.attempt);
+  const auto key = Name(waiting.id, waiting.attempt);
   if (++(*refusals)[key] < kMostRefusals) return false;
   refusals->erase(key);
   return true;

@@ -30,7 +30,8 @@ void log_change(std::string_view what, const api::Operation& operation) {
 
 OperationsService::OperationsService(Clock& clock, storage::OperationsRepository& operations,
                                      checkpoints::CheckpointStore& checkpoints, WorkerRegistry& workers,
-                                     WorkerGateway& gateway, Dispatcher& dispatcher, Executor& dispatches)
+                                     WorkerGateway& gateway, Dispatcher& dispatcher, Executor& dispatches,
+                                     std::int64_t max_restarts)
     : clock_(clock),
       operations_(operations),
       checkpoints_(checkpoints),
@@ -38,6 +39,7 @@ OperationsService::OperationsService(Clock& clock, storage::OperationsRepository
       gateway_(gateway),
       dispatcher_(dispatcher),
       dispatches_(dispatches),
+      max_restarts_(max_restarts),
       waiters_(clock),
       heartbeats_in_store_(clock) {}
 
@@ -224,6 +226,18 @@ void OperationsService::finished(const api::Operation& operation) {
   waiters_.tell(id, operation);
 }
 
+// Progress and whoever waits are of the attempt that is over; the dispatch loop goes on with the next one.
+void OperationsService::ended_or_restarted(std::string_view how, const api::Operation& operation) {
+  const bool is_over = is_finished(operation.status);
+  log_change(is_over ? how : "restarted", operation);
+  finished(operation);
+  if (is_over) return;
+  dispatcher_.saw_restart({.id = {operation.operation_id},
+                           .attempt = operation.attempt,
+                           .is_resume = operation.checkpoint.has_value(),
+                           .restarts = operation.restarts.value_or(0)});
+}
+
 Result<api::TrainingJob> OperationsService::job(const OperationId& id) { return operations_.job(id); }
 
 Result<api::ClaimAnswer> OperationsService::claim(const OperationId& id, const api::ClaimRequest& request) {
@@ -294,18 +308,18 @@ Result<api::AppliedAnswer> OperationsService::complete(const OperationId& id,
 
 Result<api::AppliedAnswer> OperationsService::fail(const OperationId& id, const api::FailRequest& request) {
   TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
-  TRY_ASSIGN(const api::Operation operation, operations_.fail(id, fence, request.error_message));
-  log_change("failed", operation);
-  finished(operation);
+  storage::RestartRule rule{.at_most = max_restarts_};
+  if (request.epoch && request.batch) rule.failed_at = {*request.epoch, *request.batch};
+  TRY_ASSIGN(const api::Operation operation, operations_.fail(id, fence, request.error_message, rule));
+  ended_or_restarted("failed", operation);
   return api::AppliedAnswer{.version = operation.version};
 }
 
 Result<api::AppliedAnswer> OperationsService::stopped(const OperationId& id,
                                                       const api::StoppedRequest& request) {
   TRY(WorkerId::parse(request.worker_id));
-  TRY_ASSIGN(const api::Operation operation, operations_.stopped(id, request));
-  log_change("stopped", operation);
-  finished(operation);
+  TRY_ASSIGN(const api::Operation operation, operations_.stopped(id, request, {.at_most = max_restarts_}));
+  ended_or_restarted("stopped", operation);
   return api::AppliedAnswer{.version = operation.version};
 }
 
@@ -315,11 +329,11 @@ bool OperationsService::take_store_trouble(Duration too_long) {
 }
 
 Result<void> OperationsService::end_orphan(const storage::Pulse& silent, const std::string& message) {
-  TRY_ASSIGN(const bool ended, operations_.end_orphan(silent, message));
+  TRY_ASSIGN(const bool ended, operations_.end_orphan(silent, message, {.at_most = max_restarts_}));
   if (!ended) return {};
   log(LogLevel::kWarning, "lease lapsed", {{"operation", silent.id.value}, {"message", message}});
   TRY_ASSIGN(const api::Operation operation, operations_.get(silent.id));
-  finished(operation);
+  ended_or_restarted("given up", operation);
   return {};
 }
 

@@ -36,18 +36,20 @@ struct StoreClock final : Clock {
 };
 
 struct TestBench {
+  const std::int64_t max_restarts = 0;
   ManualClock clock;
   StoreClock store_clock{clock};
   std::unique_ptr<storage::OperationsRepository> store = storage::make_memory_repository(store_clock);
   checkpoints::testing::MemoryCheckpointStore checkpoint_store;
   WorkerRegistry workers{clock, 2s};
   testing::FakeWorkerGateway gateway;
-  Dispatcher dispatcher{*store, workers, gateway};
+  Dispatcher dispatcher{clock, *store, workers, gateway};
   TaskQueue dispatches{"test", 1, 10};
-  OperationsService service{clock, *store, checkpoint_store, workers, gateway, dispatcher, dispatches};
+  OperationsService service{clock,   *store,     checkpoint_store, workers,
+                            gateway, dispatcher, dispatches,       max_restarts};
   const OperationId id{"op_1"};
 
-  TestBench() {
+  explicit TestBench(std::int64_t restarts = 0) : max_restarts(restarts) {
     EXPECT_THAT(store->create({.id = id, .request = {.strategy_yaml = "x"}}, std::nullopt), IsOk());
   }
 
@@ -389,6 +391,122 @@ TEST(OperationsService, UpdateStatusStaysWithinTheStateMachine) {
   bench.claim(3);
   EXPECT_THAT(set(OperationStatus::kFailed), FailsWith(ErrorCode::kConflict)) << "its worker decides";
   EXPECT_EQ(set(OperationStatus::kCancelled)->phase, api::Phase::kCancelling);
+}
+
+// ---- restarts ----
+
+TEST(OperationsService, AFailureWithRestartsLeftIsDispatchedAgainAfterABackoff) {
+  TestBench bench(2);
+  bench.connect_worker();
+  bench.claim();
+  bench.commit(1, 0, std::nullopt);
+  ASSERT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom"}), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->restarts, 1);
+  bench.clock.advance(999ms);
+  bench.clock.jump_wall_clock(std::chrono::hours(1));
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_THAT(bench.gateway.calls(), IsEmpty());
+  bench.connect_worker();  // still there
+  bench.clock.advance(1ms);
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_THAT(bench.gateway.calls(), ElementsAre("resume op_1 at worker-1"));
+}
+
+TEST(OperationsService, AnotherServerHoldsARestartBackFromWhenItFirstSeesIt) {
+  TestBench bench(2);
+  bench.claim();
+  bench.commit(1, 0, std::nullopt);
+  ASSERT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom"}), IsOk());
+  bench.clock.advance(10s);
+  bench.connect_worker();
+  Dispatcher other(bench.clock, *bench.store, bench.workers, bench.gateway);
+  other.dispatch_waiting();
+  EXPECT_THAT(bench.gateway.calls(), IsEmpty());
+  bench.clock.advance(1s);
+  other.dispatch_waiting();
+  EXPECT_EQ(bench.gateway.calls().size(), 1u);
+}
+
+TEST(OperationsService, WhatIsHeldBackKeepsNobodyElseWaiting) {
+  TestBench bench(2);
+  bench.connect_worker();
+  bench.claim();
+  ASSERT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom"}), IsOk());
+  bench.clock.advance(1ms);
+  ASSERT_THAT(bench.store->create({.id = {"op_2"}, .request = {.strategy_yaml = "x"}}, std::nullopt), IsOk());
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_THAT(bench.gateway.calls(), ElementsAre("start op_2 at worker-1"));
+}
+
+TEST(OperationsService, WhatAWorkerHandedBackGoesOnAtOnce) {
+  TestBench bench(2);
+  bench.claim();
+  bench.commit(1, 0, std::nullopt);
+  ASSERT_THAT(bench.service.stopped(bench.id, {1, "worker-1", api::StopReason::kShutdown}), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->attempt, 2);
+  bench.connect_worker("worker-2");
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_THAT(bench.gateway.calls(), ElementsAre("resume op_1 at worker-2"));
+}
+
+TEST(OperationsService, ABatchThatAWorkerSaysFailedTwiceIsNotTriedAgain) {
+  TestBench bench(5);
+  bench.claim();
+  ASSERT_THAT(bench.service.fail(bench.id, {1, "worker-1", "boom", 3, 7}), IsOk());
+  bench.claim(2);
+  ASSERT_THAT(bench.service.fail(bench.id, {2, "worker-1", "boom", 3, 7}), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kFailed);
+}
+
+TEST(OperationsService, ALapsedLeaseWithRestartsLeftIsQueuedAgain) {
+  TestBench bench(1);
+  bench.claim();
+  ASSERT_THAT(bench.service.end_orphan(bench.store->pulses()->front(), "silent"), IsOk());
+  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
+  EXPECT_EQ(bench.service.get(bench.id)->phase, api::Phase::kQueued);
+  EXPECT_THAT(bench.service.heartbeat(bench.id, {.attempt = 1, .worker_id = "worker-1"}),
+              FailsWith(ErrorCode::kStale));
+}
+
+TEST(Dispatcher, SendsAgainUntilSomebodyHasClaimed) {
+  TestBench bench;
+  for (int pass = 0; pass < 3; ++pass) {
+    bench.connect_worker();  // it took the work and says that it is free: it never claimed
+    bench.dispatcher.dispatch_waiting();
+  }
+  EXPECT_EQ(bench.gateway.calls().size(), 3u);
+  bench.claim();
+  bench.connect_worker();
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_EQ(bench.gateway.calls().size(), 3u);
+}
+
+TEST(Dispatcher, AWorkerThatRefusesOrCanNotBeReachedIsSkippedAndComesBack) {
+  TestBench bench;
+  for (const ErrorCode code : {ErrorCode::kUnavailable, ErrorCode::kConflict}) {
+    bench.connect_worker("worker-1");
+    bench.clock.advance(1ms);
+    bench.connect_worker("worker-2");
+    bench.gateway.will_answer(Error(code, "not me"));
+    bench.dispatcher.dispatch_waiting();
+  }
+  const auto calls = bench.gateway.calls();
+  ASSERT_EQ(calls.size(), 4u) << "each time the next one was asked";
+  EXPECT_NE(calls[0], calls[1]);
+  EXPECT_NE(calls[2], calls[3]);
+  bench.connect_worker("worker-1");
+  bench.connect_worker("worker-2");
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_EQ(bench.gateway.calls().size(), 5u)
+      << "whoever was skipped is asked again after its next sign of life";
+}
+
+TEST(Dispatcher, EveryRestartInARowWaitsTwiceAsLongUpToAMinute) {
+  EXPECT_EQ(restart_backoff(0, 1s), 0s);
+  EXPECT_EQ(restart_backoff(1, 1s), 1s);
+  EXPECT_EQ(restart_backoff(2, 1s), 2s);
+  EXPECT_EQ(restart_backoff(5, 1s), 16s);
+  EXPECT_EQ(restart_backoff(1000, 1s), 60s);
 }
 
 // ---- the seed's cache ----

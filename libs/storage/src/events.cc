@@ -33,6 +33,15 @@ std::string joined(const std::string& sentence, const std::optional<std::string>
   return another && !another->empty() ? sentence + " " + *another : sentence;
 }
 
+// What would have ended the attempt led to the next one.
+bool was_restarted(const StoredOperation& row) {
+  return row.operation.status == api::OperationStatus::kRunning;
+}
+
+Event event_of_restart(const StoredOperation& row) {
+  return {EventKind::kRestarted, row.current(), row.operation.restart_reason.value_or("")};
+}
+
 }  // namespace
 
 Event event_of_create(const StoredOperation& row) {
@@ -62,16 +71,22 @@ Event event_of_cancel_request(const StoredOperation& row) {
 }
 
 Event event_of_stop(const StoredOperation& row, const api::StoppedRequest& request) {
+  if (was_restarted(row)) {
+    return {EventKind::kRestarted, row.current(),
+            joined(row.operation.restart_reason.value_or(""), request.warning)};
+  }
   const bool is_release = request.reason == api::StopReason::kShutdown && !row.operation.cancel_requested;
   return {is_release ? EventKind::kReleased : EventKind::kCancelled, row.current(),
           joined(error_of(row), request.warning)};
 }
 
 Event event_of_failure(const StoredOperation& row) {
+  if (was_restarted(row)) return event_of_restart(row);
   return {EventKind::kFailed, row.current(), error_of(row)};
 }
 
 Event event_of_orphan(const StoredOperation& row) {
+  if (was_restarted(row)) return event_of_restart(row);
   const bool was_cancelled = row.operation.status == api::OperationStatus::kCancelled;
   return {EventKind::kLeaseLapsed, row.current(), was_cancelled ? warning_of_orphan(row) : error_of(row)};
 }
@@ -97,6 +112,7 @@ api::OperationEvent entry_of(const StoredOperation& row, Event event, const std:
   if (!concerns_worker) return entry;
   entry.worker_id = operation.worker_id;
   entry.worker_name = operation.worker_name;
+  if (event.kind == EventKind::kRestarted) entry.worker_id = row.restart.worker;
   return entry;
 }
 

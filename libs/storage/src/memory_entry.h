@@ -55,6 +55,31 @@ struct Entry {
     stored.ended_by = ending;
   }
 
+  void queue_next_attempt() {
+    row().status = api::OperationStatus::kRunning;
+    row().phase = api::Phase::kQueued;
+    row().attempt += 1;
+    row().version += 1;
+    row().worker_id.reset();
+    row().worker_name.reset();
+    row().last_heartbeat_at.reset();
+    stored.heartbeat_sequence = 0;
+    stored.ended_by = Ending::kNone;
+  }
+
+  void restart(Ending cause, const std::string& reason, std::optional<BatchPosition> failed_at) {
+    row().restarts = row().restarts.value_or(0) + 1;
+    row().restart_reason = reason;
+    stored.restart = {cause, row().worker_id.value_or(""), failed_at};
+    queue_next_attempt();
+  }
+
+  void hand_over() {
+    row().restart_reason = message_of_hand_over(stored);
+    stored.restart = {Ending::kStopped, row().worker_id.value_or(""), stored.restart.failed_at};
+    queue_next_attempt();
+  }
+
   std::vector<CheckpointRef> drop_all_checkpoints() {
     std::vector<CheckpointRef> refs;
     for (const StoredCheckpoint& checkpoint : checkpoints) refs.push_back(checkpoint.info.ref);

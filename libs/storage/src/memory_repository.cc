@@ -252,27 +252,31 @@ class MemoryRepository final : public OperationsRepository {
     });
   }
 
-  Result<api::Operation> fail(const OperationId& id, const Fence& fence,
-                              const std::string& message) override {
+  Result<api::Operation> fail(const OperationId& id, const Fence& fence, const std::string& message,
+                              const RestartRule& rule) override {
     return at<api::Operation>(id, [&](Entry& entry) -> Result<api::Operation> {
-      if (holds_fence(entry.stored, fence)) {
+      if (holds_fence(entry.stored, fence) && may_restart(entry.stored, rule)) {
+        entry.restart(Ending::kFailed, message, rule.failed_at);
+      } else if (holds_fence(entry.stored, fence)) {
         entry.end(OperationStatus::kFailed, Ending::kFailed, now());
-        entry.row().error_message = message;
-        entry.append(event_of_failure(entry.stored), now());
-      } else if (auto refused = refuse_fail(entry.stored, fence, message)) {
-        return *refused;
+        entry.row().error_message = message_of_failure(entry.stored, message, rule);
+      } else {
+        if (auto refused = refuse_fail(entry.stored, fence, message)) return *refused;
+        return entry.whole();
       }
+      entry.append(event_of_failure(entry.stored), now());
       return entry.whole();
     });
   }
 
-  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request) override {
+  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request,
+                                 const RestartRule& rule) override {
     return at<api::Operation>(id, [&](Entry& entry) -> Result<api::Operation> {
       const Fence fence{request.attempt, {request.worker_id}};
       if (holds_fence(entry.stored, fence)) {
-        entry.end(OperationStatus::kCancelled, Ending::kStopped, now());
-        entry.row().error_message =
-            entry.row().cancel_requested ? entry.stored.cancel_reason : message_of_stop(request);
+        const bool was_shut_down = request.reason == api::StopReason::kShutdown;
+        if (was_shut_down && rule.at_most > 0 && !entry.row().cancel_requested) entry.hand_over();
+        else stop(entry, request);
         entry.row().progress = storable(request.progress);
         entry.store_epochs(request.epochs);
         if (request.warning) entry.warn(*request.warning);
@@ -330,14 +334,18 @@ class MemoryRepository final : public OperationsRepository {
     return pulses;
   }
 
-  Result<bool> end_orphan(const Pulse& watched, const std::string& message) override {
+  Result<bool> end_orphan(const Pulse& watched, const std::string& message,
+                          const RestartRule& rule) override {
     return at<bool>(watched.id, [&](Entry& entry) {
       const bool is_still = watched.owner && holds_fence(entry.stored, {watched.attempt, *watched.owner}) &&
                             entry.stored.heartbeat_sequence == watched.heartbeat_sequence;
-      if (is_still) {
-        give_up(entry, message);
-        entry.append(event_of_orphan(entry.stored), now());
+      const RestartRule ruled{rule.at_most, last_known_batch(entry.stored)};
+      if (is_still && may_restart(entry.stored, ruled)) {
+        entry.restart(Ending::kOrphaned, message, ruled.failed_at);
+      } else if (is_still) {
+        give_up(entry, message_of_failure(entry.stored, message, ruled));
       }
+      if (is_still) entry.append(event_of_orphan(entry.stored), now());
       return is_still;
     });
   }
@@ -348,7 +356,11 @@ class MemoryRepository final : public OperationsRepository {
     for (const Entry* entry : oldest_first(*tables, [](const Entry& e) { return e.is_waiting(); })) {
       if (static_cast<std::int64_t>(waiting.size()) >= limit) break;
       const api::Operation& row = entry->stored.operation;
-      waiting.push_back({{row.operation_id}, row.attempt, row.checkpoint.has_value()});
+      const bool may_go = entry->stored.restart.cause == Ending::kStopped;
+      waiting.push_back({{row.operation_id},
+                         row.attempt,
+                         row.checkpoint.has_value(),
+                         may_go ? 0 : row.restarts.value_or(0)});
     }
     return waiting;
   }
@@ -499,20 +511,15 @@ class MemoryRepository final : public OperationsRepository {
 
   void start_next_attempt(Entry& entry, bool allow_changes) const {
     api::Operation& row = entry.row();
-    row.status = OperationStatus::kRunning;
-    row.phase = Phase::kQueued;
-    row.attempt += 1;
-    row.version += 1;
+    entry.queue_next_attempt();
     row.started_at = now();
     row.completed_at.reset();
     row.error_message.reset();
-    row.worker_id.reset();
-    row.worker_name.reset();
-    row.last_heartbeat_at.reset();
     row.cancel_requested = false;
+    row.restarts.reset();
+    row.restart_reason.reset();
+    entry.stored.restart = {};
     entry.stored.cancel_reason.clear();
-    entry.stored.heartbeat_sequence = 0;
-    entry.stored.ended_by = Ending::kNone;
     entry.request.allow_changes = allow_changes;
   }
 
@@ -562,6 +569,12 @@ class MemoryRepository final : public OperationsRepository {
       entry.row().version += 1;
       entry.row().phase = Phase::kCancelling;
     }
+  }
+
+  void stop(Entry& entry, const api::StoppedRequest& request) const {
+    entry.end(OperationStatus::kCancelled, Ending::kStopped, now());
+    entry.row().error_message =
+        entry.row().cancel_requested ? entry.stored.cancel_reason : message_of_stop(request);
   }
 
   void give_up(Entry& entry, const std::string& message) const {

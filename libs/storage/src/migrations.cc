@@ -154,7 +154,18 @@ CREATE TABLE operation_events (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}, {4, kEvents}};
+// Attempts that begin without anybody asking: how many since a client asked, what ended the one before (as in
+// ended_by), what people read of that, whose it was, and the batch that failed last (-1: none).
+constexpr const char* kRestarts = R"sql(
+ALTER TABLE operations ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE operations ADD COLUMN restart_cause TEXT NOT NULL DEFAULT '';
+ALTER TABLE operations ADD COLUMN restart_reason TEXT;
+ALTER TABLE operations ADD COLUMN restarted_worker TEXT NOT NULL DEFAULT '';
+ALTER TABLE operations ADD COLUMN failed_epoch INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE operations ADD COLUMN failed_batch INTEGER NOT NULL DEFAULT -1;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}, {4, kEvents}, {5, kRestarts}};
 
 Result<std::int64_t> number_of(SqliteConnection& connection, std::string_view sql) {
   TRY_ASSIGN(const Rows rows, connection.execute(sql, {}));

@@ -16,7 +16,8 @@ namespace {
   "o.progress, o.error_message, o.result, o.cancel_requested, o.cancel_reason, o.last_sequence, "       \
   "o.ended_by, "                                                                                        \
   "o.model_path, o.model_sha256, o.dropped_checkpoints, o.is_backend_local, "                           \
-  "o.parent_operation_id, " KTRDR_CHECKPOINT_COLUMNS                                                    \
+  "o.parent_operation_id, o.restarts, o.restart_cause, o.restart_reason, o.restarted_worker, "          \
+  "o.failed_epoch, o.failed_batch, " KTRDR_CHECKPOINT_COLUMNS                                           \
   " FROM operations o LEFT JOIN checkpoints c ON c.operation_id = o.operation_id"                       \
   " AND c.attempt = o.checkpoint_attempt AND c.sequence = o.checkpoint_sequence "
 
@@ -88,8 +89,15 @@ Result<StoredOperation> read_operation(const Row& cells) {
   stored.dropped = split_refs(row.text());
   operation.is_backend_local = row.flag();
   operation.parent_operation_id = row.optional_text();
+  if (const std::int64_t restarts = row.integer(); restarts > 0) operation.restarts = restarts;
+  const auto restart_cause = parse_ending(row.text());
+  operation.restart_reason = row.optional_text();
+  stored.restart.worker = row.text();
+  const BatchPosition failed_at{row.integer(), row.integer()};
+  if (failed_at.epoch >= 0) stored.restart.failed_at = failed_at;
   TRY_ASSIGN(stored.checkpoint, read_checkpoint(row));
-  if (!status || !phase || !ended_by) return damaged("status");
+  if (!status || !phase || !ended_by || !restart_cause) return damaged("status");
+  stored.restart.cause = *restart_cause;
   operation.status = *status;
   operation.phase = *phase;
   stored.ended_by = *ended_by;

@@ -160,7 +160,16 @@ CREATE TABLE ktrdr.operation_events (
 );
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}, {4, kEvents}};
+constexpr const char* kRestarts = R"sql(
+ALTER TABLE ktrdr.operations ADD COLUMN restarts BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE ktrdr.operations ADD COLUMN restart_cause TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE ktrdr.operations ADD COLUMN restart_reason TEXT;
+ALTER TABLE ktrdr.operations ADD COLUMN restarted_worker TEXT NOT NULL DEFAULT '';
+ALTER TABLE ktrdr.operations ADD COLUMN failed_epoch BIGINT NOT NULL DEFAULT -1;
+ALTER TABLE ktrdr.operations ADD COLUMN failed_batch BIGINT NOT NULL DEFAULT -1;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}, {4, kEvents}, {5, kRestarts}};
 
 // READ COMMITTED: whoever waited for the lock must see what its holder did. "ktrd" is the lock's number.
 constexpr const char* kBegin = R"sql(

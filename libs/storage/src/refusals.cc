@@ -130,14 +130,18 @@ std::optional<Error> refuse_complete(const StoredOperation& stored, const api::C
 
 std::optional<Error> refuse_fail(const StoredOperation& stored, const Fence& fence,
                                  const std::string& message) {
+  // The row may say after it why there was no restart.
   const bool is_repeat = stored.ended_by == Ending::kFailed && was_owner(stored, fence) &&
-                         stored.operation.error_message == message;
-  if (is_repeat) return std::nullopt;
+                         stored.operation.error_message.value_or("").starts_with(message);
+  const bool was_restarted =
+      was_restarted_by(stored, fence, Ending::kFailed) && stored.operation.restart_reason == message;
+  if (is_repeat || was_restarted) return std::nullopt;
   return refuse_fence(stored, fence);
 }
 
 std::optional<Error> refuse_stopped(const StoredOperation& stored, const Fence& fence) {
   if (stored.ended_by == Ending::kStopped && was_owner(stored, fence)) return std::nullopt;
+  if (was_restarted_by(stored, fence, Ending::kStopped)) return std::nullopt;
   return refuse_fence(stored, fence);
 }
 

@@ -173,7 +173,9 @@ Result<Resumed> SqlOperationsRepository::try_resume(const OperationId& id, bool 
                        "UPDATE operations SET status = 'running', phase = 'queued', attempt = attempt + 1,"
                        " version = version + 1, started_at = $2, completed_at = NULL, error_message = NULL,"
                        " owner = NULL, owner_name = '', heartbeat_sequence = 0, last_heartbeat_at = NULL,"
-                       " cancel_requested = 0, cancel_reason = '', ended_by = '', allow_changes = $3"
+                       " cancel_requested = 0, cancel_reason = '', ended_by = '', allow_changes = $3,"
+                       " restarts = 0, restart_cause = '', restart_reason = NULL, restarted_worker = '',"
+                       " failed_epoch = -1, failed_batch = -1"
                        " WHERE operation_id = $1 AND status IN ('cancelled', 'failed')"
                        " AND checkpoint_sequence IS NOT NULL AND version = COALESCE($4, version)"
                        " RETURNING operation_id",

@@ -46,11 +46,13 @@ class SqlOperationsRepository final : public OperationsRepository {
 
   // ---- sql_endings.cc: how an attempt ends ----
   Result<Completed> complete(const OperationId& id, const api::CompleteRequest& request) override;
-  Result<api::Operation> fail(const OperationId& id, const Fence& fence, const std::string& message) override;
-  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request) override;
+  Result<api::Operation> fail(const OperationId& id, const Fence& fence, const std::string& message,
+                              const RestartRule& rule) override;
+  Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request,
+                                 const RestartRule& rule) override;
   Result<api::Operation> fail_unclaimed(const OperationId& id, Attempt attempt,
                                         const std::string& message) override;
-  Result<bool> end_orphan(const Pulse& watched, const std::string& message) override;
+  Result<bool> end_orphan(const Pulse& watched, const std::string& message, const RestartRule& rule) override;
 
   // ---- sql_queries.cc ----
   Result<api::Operation> get(const OperationId& id) override;

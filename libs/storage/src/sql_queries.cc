@@ -32,6 +32,7 @@ Waiting read_waiting(const Row& cells) {
   waiting.id = {row.text()};
   waiting.attempt = row.integer();
   waiting.is_resume = row.optional_integer().has_value();
+  waiting.restarts = row.integer();
   return waiting;
 }
 
@@ -100,7 +101,9 @@ Result<std::vector<Pulse>> SqlOperationsRepository::pulses() {
 Result<std::vector<Waiting>> SqlOperationsRepository::waiting(std::int64_t limit) {
   return read_job<std::vector<Waiting>>(*database_, [&](Session& session) -> Result<std::vector<Waiting>> {
     TRY_ASSIGN(const Rows rows,
-               session.execute("SELECT operation_id, attempt, checkpoint_sequence FROM operations"
+               session.execute("SELECT operation_id, attempt, checkpoint_sequence,"
+                               " CASE WHEN restart_cause = 'stopped' THEN 0 ELSE restarts END"
+                               " FROM operations"
                                " WHERE owner IS NULL AND completed_at IS NULL"
                                " ORDER BY created_at, operation_id LIMIT $1",
                                {std::max<std::int64_t>(limit, 0)}));

@@ -51,6 +51,32 @@ bool holds_fence(const StoredOperation& stored, const Fence& fence) {
   return stored.operation.status == api::OperationStatus::kRunning && was_owner(stored, fence);
 }
 
+bool has_failed_there_before(const StoredOperation& stored, const RestartRule& rule) {
+  return rule.failed_at && rule.failed_at == stored.restart.failed_at;
+}
+
+bool may_restart(const StoredOperation& stored, const RestartRule& rule) {
+  return !stored.operation.cancel_requested && stored.operation.restarts.value_or(0) < rule.at_most &&
+         !has_failed_there_before(stored, rule);
+}
+
+bool was_restarted_by(const StoredOperation& stored, const Fence& fence, Ending cause) {
+  const api::Operation& row = stored.operation;
+  return row.status == api::OperationStatus::kRunning && !row.worker_id && row.attempt == fence.attempt + 1 &&
+         stored.restart.cause == cause && stored.restart.worker == fence.worker.value;
+}
+
+std::optional<BatchPosition> last_known_batch(const StoredOperation& stored) {
+  const api::ProgressContext& told = stored.operation.progress.context;
+  const BatchPosition at{told.epoch, told.batch};
+  BatchPosition from{-1, 0};
+  if (stored.checkpoint) from = {stored.checkpoint->info.start_epoch, stored.checkpoint->info.start_batch};
+  // One that was lost before it got anywhere says nothing about a batch, and in other phases the place stands
+  // still for long.
+  if (stored.operation.phase != api::Phase::kTraining || at <= from) return std::nullopt;
+  return at;
+}
+
 std::string join(const std::vector<CheckpointRef>& refs) {
   std::string text;
   for (const CheckpointRef& ref : refs) text += (text.empty() ? "" : ",") + ref.to_string();
@@ -90,6 +116,25 @@ std::string message_of_stop(const api::StoppedRequest& request) {
   return request.reason == api::StopReason::kShutdown
              ? "The worker was shut down; resume the operation to go on from its checkpoint."
              : "The worker stopped on request.";
+}
+
+std::string message_of_hand_over(const StoredOperation& stored) {
+  const std::string name = stored.operation.worker_name.value_or("");
+  return "Worker " + (name.empty() ? stored.operation.worker_id.value_or("") : name) +
+         " was shut down and handed the operation back.";
+}
+
+std::string message_of_failure(const StoredOperation& stored, const std::string& message,
+                               const RestartRule& rule) {
+  if (rule.at_most == 0 || stored.operation.cancel_requested) return message;
+  if (has_failed_there_before(stored, rule)) {
+    return message + " Epoch " + std::to_string(rule.failed_at->epoch) + ", batch " +
+           std::to_string(rule.failed_at->batch) +
+           " failed twice in a row, so it was not restarted again: it would fail there once more.";
+  }
+  return message + " It was not restarted again: it had been " +
+         std::to_string(stored.operation.restarts.value_or(0)) + " times, and " +
+         std::to_string(rule.at_most) + " are allowed (--max-restarts).";
 }
 
 std::string warning_of_orphan(const StoredOperation& stored) {

@@ -22,6 +22,13 @@ struct StoredCheckpoint {
   bool operator==(const StoredCheckpoint&) const = default;
 };
 
+// How the newest attempt came about, when the one before was followed by it without anybody asking.
+struct Restart {
+  Ending cause = Ending::kNone;            // what would have ended the one before
+  std::string worker;                      // its owner
+  std::optional<BatchPosition> failed_at;  // of the last failure since a client started or resumed it
+};
+
 struct StoredOperation {
   api::Operation operation;  // worker_id is the owner; it stays after the end, until a resume
   std::int64_t heartbeat_sequence = 0;
@@ -31,6 +38,7 @@ struct StoredOperation {
   std::string model_path, model_sha256;
   std::vector<CheckpointRef> dropped;          // by complete: the answer of its repeat
   std::optional<StoredCheckpoint> checkpoint;  // the current one; operation.checkpoint is its `info`
+  Restart restart;
 
   bool is_claimed() const {
     return operation.status == api::OperationStatus::kRunning && operation.worker_id.has_value();
@@ -42,6 +50,14 @@ struct StoredOperation {
 bool holds_fence(const StoredOperation& stored, const Fence& fence);
 // True when this pair was the last to own the operation, whatever became of it.
 bool was_owner(const StoredOperation& stored, const Fence& fence);
+
+// What this attempt does when it fails or falls silent; `rule.failed_at` is known.
+bool has_failed_there_before(const StoredOperation& stored, const RestartRule& rule);
+bool may_restart(const StoredOperation& stored, const RestartRule& rule);
+// True when nothing came after the restart that this pair's `cause` led to: its repeat gets the same answer.
+bool was_restarted_by(const StoredOperation& stored, const Fence& fence, Ending cause);
+// Where a worker that fell silent was last heard of, if that tells of a batch (see end_orphan).
+std::optional<BatchPosition> last_known_batch(const StoredOperation& stored);
 
 // "1-3,1-4".
 std::string join(const std::vector<CheckpointRef>& refs);
@@ -55,6 +71,10 @@ api::EpochMetrics storable(api::EpochMetrics metrics);
 // ---- sentences that end up in rows ----
 
 std::string message_of_stop(const api::StoppedRequest& request);
+std::string message_of_hand_over(const StoredOperation& stored);
+// The failure's own message, and why it was not restarted, when it might have been.
+std::string message_of_failure(const StoredOperation& stored, const std::string& message,
+                               const RestartRule& rule);
 std::string warning_of_orphan(const StoredOperation& stored);
 std::string warning_of_rewind(const api::RewindRequest& request);
 std::string reason_or_default(const std::string& cancel_reason);

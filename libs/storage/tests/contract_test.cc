@@ -17,6 +17,7 @@ const auto kStores = ::testing::Values(kMemory, kSqlite);
 INSTANTIATE_TEST_SUITE_P(Stores, OperationsRepositoryContract, kStores, name_of_factory);
 INSTANTIATE_TEST_SUITE_P(Stores, RepositoryEvents, kStores, name_of_factory);
 INSTANTIATE_TEST_SUITE_P(Stores, RepositoryLists, kStores, name_of_factory);
+INSTANTIATE_TEST_SUITE_P(Stores, Restarts, kStores, name_of_factory);
 INSTANTIATE_TEST_SUITE_P(Stores, StateMatrix, kStores, name_of_factory);
 INSTANTIATE_TEST_SUITE_P(Stores, SeveralServers, ::testing::Values(kSqlite), name_of_factory);
 

@@ -67,7 +67,17 @@ ModelTrainer::ModelTrainer(const Clock& clock, Engine& engine, const strategy::S
 Result<TrainingOutcome> ModelTrainer::train(const StopSignal& stop) {
   const SnapshotGuard guard(sink_);
   started_ = clock_.monotonic();
-  return run(stop);
+  auto outcome = run(stop);
+  if (!outcome.ok()) report_failed_batch();
+  return outcome;
+}
+
+// Exactly, whatever was told before: a supervisor compares it with where the attempt before had failed.
+void ModelTrainer::report_failed_batch() {
+  const bool was_in_a_batch = policy_ && !state_.position.finished;
+  if (!was_in_a_batch) return;
+  last_report_.reset();
+  report(state_.position.validation_pending ? api::Phase::kValidating : api::Phase::kTraining);
 }
 
 Result<TrainingOutcome> ModelTrainer::run(const StopSignal& stop) {

@@ -143,7 +143,15 @@ LastWord ClaimedAttempt::failed(const Error& error) {
   log(LogLevel::kError, "training failed",
       {{"operation", assignment_.operation.value}, {"error", error.describe()}});
   tell_what_is_unsent();
-  return api::FailRequest{assignment_.attempt, assignment_.worker.value, error.describe()};
+  api::FailRequest request{.attempt = assignment_.attempt,
+                           .worker_id = assignment_.worker.value,
+                           .error_message = error.describe()};
+  const auto last = report_.unsent();
+  if (last.phase == api::Phase::kTraining || last.phase == api::Phase::kValidating) {
+    request.epoch = last.progress.context.epoch;
+    request.batch = last.progress.context.batch;
+  }
+  return request;
 }
 
 bool ClaimedAttempt::say(const LastWord& word) {

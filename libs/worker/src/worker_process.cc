@@ -3,6 +3,9 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "ktrdr/checkpoints/open_checkpoint_store.h"
 #include "ktrdr/core/log.h"
 #include "worker_routes.h"
@@ -11,7 +14,8 @@ namespace ktrdr::worker {
 namespace {
 
 constexpr Duration kUntilFirstAnswer = std::chrono::milliseconds(100);
-constexpr Duration kServerIsAway = std::chrono::milliseconds(500);
+constexpr Duration kServerIsAway = std::chrono::milliseconds(250);  // then twice as long, and so on
+constexpr Duration kLongestAway = std::chrono::seconds(2);
 constexpr Duration kAloneForTooLong = std::chrono::seconds(60);
 
 }  // namespace
@@ -28,7 +32,8 @@ WorkerProcess::WorkerProcess(Clock& clock, training::EngineFactory& engines, Wor
       worker_(clock, server_, *checkpoints_, {new_worker_id(), options_.name},
               run_on_threads({clock, server_, *checkpoints_, models_, engines},
                              [this] { life_.update([](Life& life) { life.woken = true; }); })),
-      last_contact_(clock.monotonic()) {}
+      last_contact_(clock.monotonic()),
+      away_pause_(kServerIsAway) {}
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, training::EngineFactory& engines,
                                                             WorkerOptions options,
@@ -75,12 +80,13 @@ Duration WorkerProcess::sign_of_life() {
   const auto info = server_.register_worker(registration());
   if (info.ok()) {
     last_contact_ = clock_.monotonic();
+    away_pause_ = kServerIsAway;
     return Duration(info->heartbeat_interval_ms);
   }
   log(LogLevel::kDebug, "the server does not answer", {{"error", info.error().describe()}});
   const bool alone = clock_.monotonic() - last_contact_ > kAloneForTooLong && !worker_.current_operation();
   if (options_.exit_when_idle_alone && alone) wants_to_end_ = true;
-  return kServerIsAway;
+  return std::exchange(away_pause_, std::min(2 * away_pause_, kLongestAway));
 }
 
 api::WorkerRegistration WorkerProcess::registration() const {

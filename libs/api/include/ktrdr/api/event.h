@@ -23,6 +23,7 @@ enum class EventKind {
   kLeaseLapsed,  // its worker fell silent; failed, or cancelled where that was requested
   kReleased,     // its worker was shut down and handed it back
   kResumed,
+  kRestarted,  // without anybody asking: the attempt before failed, fell silent or was handed back
   kCompleted,
   kCheckpointsDeleted,  // on command or because of their age; a completion drops its own
 };
@@ -35,7 +36,7 @@ struct OperationEvent {
   EventKind kind = EventKind::kCreated;
   OperationStatus status = OperationStatus::kPending;  // what the change led to, likewise:
   std::int64_t attempt = 0, version = 0;
-  std::optional<std::string> worker_id, worker_name;  // whose attempt it was
+  std::optional<std::string> worker_id, worker_name;  // whose attempt it was; of a restart, the one before
   std::optional<CheckpointRef> checkpoint;            // committed, gone back to, or gone on from
   std::string message;                                // why, for people; may be empty
   bool operator==(const OperationEvent&) const = default;

@@ -101,6 +101,9 @@ struct Operation {
   // crash at this moment would cost.
   std::optional<double> seconds_since_checkpoint, seconds_at_risk;
   std::optional<CheckpointCounts> checkpoint_counts;  // of the running attempt, as its worker said last
+  // Attempts that began without anybody asking, since a client started or resumed it, and why the last did.
+  std::optional<std::int64_t> restarts;  // hand-overs of workers that were shut down don't count
+  std::optional<std::string> restart_reason;
 };
 
 struct OperationSummary {
@@ -226,6 +229,7 @@ struct HealthResponse {
   std::string status = "ok", version;
   std::int64_t workers_connected = 0;
   std::optional<OrphanDetectorInfo> orphan_detector;
+  std::optional<std::vector<std::string>> problems;  // what a person should look at; absent: nothing
 };
 
 }  // namespace ktrdr::api

@@ -102,6 +102,7 @@ struct CompleteRequest {
 struct FailRequest {
   std::int64_t attempt = 0;
   std::string worker_id, error_message;
+  std::optional<std::int64_t> epoch, batch;  // where it failed, 0-based; absent: not in a batch
 };
 
 enum class StopReason { kCancelled, kShutdown };

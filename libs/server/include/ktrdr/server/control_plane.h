@@ -27,6 +27,7 @@ struct ServeOptions {
   bool require_token = true;               // --no-auth: only on a loopback address
   int local_workers = 1;
   Duration lease = std::chrono::seconds(10);
+  int max_restarts = 0;  // of an operation, by itself, since a person started or resumed it
   // Empty: SQLite in the data folder. "postgresql://...": a store that several servers may share. "memory:":
   // cache-only mode, nothing outlives this process.
   std::string database;

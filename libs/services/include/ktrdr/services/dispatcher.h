@@ -1,10 +1,15 @@
 // Sends waiting operations to free workers: oldest first, repeated until somebody has claimed them. Sending
 // twice is harmless, because only one claim of an attempt succeeds. Safe to call from any thread.
+//
+// After a restart it holds the operation back for a while, twice as long with every further one. It counts on
+// its own monotonic clock from the moment when it first saw that attempt waiting, so that neither a jump of
+// the clock nor a restart of the server lets it go early, or keeps it for longer than once more.
 #pragma once
 
 #include <map>
 #include <utility>
 
+#include "ktrdr/core/clock.h"
 #include "ktrdr/core/synchronized.h"
 #include "ktrdr/services/worker_gateway.h"
 #include "ktrdr/services/worker_registry.h"
@@ -12,11 +17,19 @@
 
 namespace ktrdr::services {
 
+// How long the n-th restart in a row waits: first, 2 * first, 4 * first, ..., a minute at most; the first of
+// all by `first`.
+Duration restart_backoff(std::int64_t restarts, Duration first);
+
 enum class Dispatched { kToWorker, kQueued };
 
 class Dispatcher {
  public:
-  Dispatcher(storage::OperationsRepository& operations, WorkerRegistry& workers, WorkerGateway& gateway);
+  Dispatcher(const Clock& clock, storage::OperationsRepository& operations, WorkerRegistry& workers,
+             WorkerGateway& gateway, Duration first_backoff = std::chrono::seconds(1));
+
+  // It waits from now on, not only from the next pass on.
+  void saw_restart(const storage::Waiting& waiting);
 
   // One pass over everything that waits. Called by the dispatch loop.
   void dispatch_waiting();
@@ -31,12 +44,18 @@ class Dispatcher {
   Result<Dispatched> end_attempt(const storage::Waiting& waiting, const Error& verdict);
 
   bool has_been_refused_too_often(const storage::Waiting& waiting);
+  bool is_held_back(const storage::Waiting& waiting);
+  void forget_who_is_gone(const std::vector<storage::Waiting>& waiting);
 
+  using Name = std::pair<OperationId, Attempt>;
+  const Clock& clock_;
   storage::OperationsRepository& operations_;
   WorkerRegistry& workers_;
   WorkerGateway& gateway_;
   // How often workers had trouble of their own with an attempt; nothing is dispatched for ever.
-  Synchronized<std::map<std::pair<OperationId, Attempt>, int>> refusals_;
+  Synchronized<std::map<Name, int>> refusals_;
+  const Duration first_backoff_;
+  Synchronized<std::map<Name, Duration>> first_seen_;  // restarted ones, on the monotonic clock
 };
 
 }  // namespace ktrdr::services

@@ -26,7 +26,8 @@ class OperationsService {
  public:
   OperationsService(Clock& clock, storage::OperationsRepository& operations,
                     checkpoints::CheckpointStore& checkpoints, WorkerRegistry& workers,
-                    WorkerGateway& gateway, Dispatcher& dispatcher, Executor& dispatches);
+                    WorkerGateway& gateway, Dispatcher& dispatcher, Executor& dispatches,
+                    std::int64_t max_restarts = 0);
 
   // ---- for people ----
 
@@ -100,6 +101,7 @@ class OperationsService {
   api::ResumeOperationData resume_answer(const storage::Resumed& resumed, const Result<api::Operation>& now);
   void tell_worker_to_cancel(const api::Operation& operation);
   void finished(const api::Operation& operation);
+  void ended_or_restarted(std::string_view how, const api::Operation& operation);
   Result<api::Operation> fail_unclaimed(const OperationId& id, const std::string& message,
                                         const storage::Precondition& precondition);
 
@@ -110,6 +112,7 @@ class OperationsService {
   WorkerGateway& gateway_;
   Dispatcher& dispatcher_;
   Executor& dispatches_;
+  const std::int64_t max_restarts_;  // of an operation, by itself, since a client started or resumed it
   OperationsCache cache_;
   FinishWaiters waiters_;
   std::atomic<bool> store_trouble_ = false;

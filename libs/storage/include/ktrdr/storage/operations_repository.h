@@ -6,6 +6,9 @@
 //      |                 \----stopped on request--> cancelled-+--try_resume--> running, unclaimed,
 //      \--cancel--> cancelled                                                   attempt + 1
 //
+// With restarts allowed, what fails, falls silent or is shut down goes to `running, unclaimed, attempt + 1`
+// straight away (RestartRule).
+//
 // Every change is ONE conditional UPDATE that names what it expects; a refused change changes nothing, and
 // only then a second read explains the refusal. Every call is durable before it returns. Implementations are
 // safe to call from any thread and block until the store answered. Numbers in brackets are the rules of
@@ -47,6 +50,19 @@ struct Precondition {
 struct IdempotencyKey {
   std::string key;
   std::string request_hash;
+};
+
+// A place in a training, 0-based.
+struct BatchPosition {
+  std::int64_t epoch = 0, batch = 0;
+  auto operator<=>(const BatchPosition&) const = default;
+};
+
+// Whether an attempt that failed, lost its worker or was handed back is followed by the next one without
+// anybody asking. Never when a cancel was requested, and never when the same batch failed twice in a row.
+struct RestartRule {
+  std::int64_t at_most = 0;                // times since a client started or resumed it; 0: never
+  std::optional<BatchPosition> failed_at;  // of fail(): the batch that failed, when one did
 };
 
 struct NewOperation {
@@ -108,6 +124,9 @@ struct Waiting {
   OperationId id;
   Attempt attempt = 0;
   bool is_resume = false;  // it has a checkpoint
+  // How many restarts in a row led here: whoever dispatches it waits accordingly. 0: it may go at once, also
+  // when its last worker handed it back.
+  std::int64_t restarts = 0;
 };
 
 // A place in a list that is ordered by time, then id: it stays where it is when rows come and go.
@@ -250,14 +269,18 @@ class OperationsRepository {
   // same answer. kStale.
   virtual Result<Completed> complete(const OperationId& id, const api::CompleteRequest& request) = 0;
 
-  // running -> failed. The same again gets the same answer. kStale.
-  virtual Result<api::Operation> fail(const OperationId& id, const Fence& fence,
-                                      const std::string& message) = 0;
+  // running -> failed; by the rule -> running, attempt + 1, unclaimed, phase queued, `restarts` + 1. A
+  // failure that ends it although there are restarts says why in the message. The same again gets the same
+  // answer, after a restart until the next attempt is claimed. kStale.
+  virtual Result<api::Operation> fail(const OperationId& id, const Fence& fence, const std::string& message,
+                                      const RestartRule& rule = {}) = 0;
 
   // running -> cancelled by its worker: after a cancel request (message: the reason given), or on shutdown (a
-  // message that says so). Progress, epochs and the warning are stored too. The same again gets the same
-  // answer. kStale.
-  virtual Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request) = 0;
+  // message that says so); with restarts allowed a shutdown hands it back instead: running, attempt + 1,
+  // unclaimed, and `restarts` stays. Progress, epochs and the warning are stored too. The same again gets the
+  // same answer, as with fail(). kStale.
+  virtual Result<api::Operation> stopped(const OperationId& id, const api::StoppedRequest& request,
+                                         const RestartRule& rule = {}) = 0;
 
   // An attempt that could not be started (no checkpoint, or a corrupted one): running, unclaimed, this
   // attempt -> failed.
@@ -274,8 +297,11 @@ class OperationsRepository {
   virtual Result<std::vector<Pulse>> pulses() = 0;
   // [7] Ends an operation whose worker fell silent: running, this attempt, this owner, heartbeat sequence
   // still the watched one -> failed with the message, or, when a cancel was requested, cancelled with a
-  // warning that names the worker and the checkpoint. False: it moved in between, nothing changed.
-  virtual Result<bool> end_orphan(const Pulse& watched, const std::string& message) = 0;
+  // warning that names the worker and the checkpoint; by the rule -> the next attempt, as with fail(). What
+  // it last told of its place counts as the batch that failed when it was training and had got past its
+  // checkpoint. False: it moved in between, nothing changed.
+  virtual Result<bool> end_orphan(const Pulse& watched, const std::string& message,
+                                  const RestartRule& rule = {}) = 0;
 
   // Oldest first: pending, or running and unclaimed.
   virtual Result<std::vector<Waiting>> waiting(std::int64_t limit) = 0;

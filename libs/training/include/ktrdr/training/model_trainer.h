@@ -112,6 +112,7 @@ class ModelTrainer {
   api::TrainingMetrics metrics() const;
 
   void report(api::Phase phase);
+  void report_failed_batch();
   api::Progress progress(api::Phase phase) const;
   void add_speed(api::Progress& progress) const;
   std::string describe_step(api::Phase phase) const;

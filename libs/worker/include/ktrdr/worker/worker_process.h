@@ -69,6 +69,7 @@ class WorkerProcess {
   TrainingWorker worker_;
   std::unique_ptr<http::Server> http_server_;
   Duration last_contact_;
+  Duration away_pause_;  // before the next try
   std::atomic<bool> wants_to_end_ = false;
   std::jthread registration_thread_;
 };

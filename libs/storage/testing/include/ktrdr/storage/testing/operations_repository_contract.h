@@ -11,4 +11,5 @@
 #include "ktrdr/storage/testing/events_contract.h"
 #include "ktrdr/storage/testing/lists_contract.h"
 #include "ktrdr/storage/testing/operation_states_contract.h"
+#include "ktrdr/storage/testing/restarts_contract.h"
 #include "ktrdr/storage/testing/worker_requests_contract.h"
