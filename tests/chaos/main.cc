@@ -1,0 +1,254 @@
+// ./dev chaos: a whole installation under every disturbance that we know how to make, and what must hold all
+// the same. See docs/testing.md.
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "audit.h"
+#include "ktrdr/checkpoints/file_checkpoint_store.h"
+#include "mount_namespace.h"
+#include "nemesis.h"
+#include "person.h"
+#include "postman.h"
+
+namespace ktrdr::chaos {
+namespace {
+
+using api::OperationStatus;
+using system_test::eventually;
+
+constexpr std::size_t kPeople = 3;
+constexpr Duration kRound = std::chrono::seconds(45);
+constexpr Duration kRevivedWithin = std::chrono::seconds(60);
+constexpr Duration kAllDoneWithin = std::chrono::seconds(120);
+
+struct Options {
+  double minutes = 3;
+  std::uint64_t seed = 1;
+  Score::AtLeast at_least;
+  ClusterOptions cluster{.max_restarts = 3};
+};
+
+// What must change of an operation that isn't stuck. A sign of life alone is none.
+struct Standing {
+  OperationStatus status = OperationStatus::kPending;
+  Attempt attempt = 0;
+  api::Phase phase = api::Phase::kNone;
+  std::int64_t step = 0;
+  bool operator==(const Standing&) const = default;
+};
+
+class Run {
+ public:
+  Run(const Options& options, const std::vector<Recipe>& recipes, Score& score);
+
+  void round(Duration rage_for);
+
+ private:
+  World world() const;
+  std::optional<api::Operation> operation(const OperationId& id);
+  std::optional<bool> has_a_free_worker();
+  bool everybody_found_a_server();
+  bool has_moved(const OperationId& id, const Standing& before);
+  void expect_that_all_move();
+  void expect_that_all_complete();
+  void be_busy(bool busy);
+  bool tended(const std::function<bool()>& condition, Duration within);
+
+  const std::vector<Recipe>& recipes_;
+  Score& score_;
+  Cluster cluster_;
+  Book book_;
+  std::unique_ptr<checkpoints::FileCheckpointStore> checkpoints_;
+  Nemesis nemesis_;
+  std::unique_ptr<WayIn> way_in_;
+  std::vector<std::unique_ptr<Person>> people_;
+  std::unique_ptr<Postman> postman_;
+  std::int64_t refused_before_ = 0;
+};
+
+std::unique_ptr<checkpoints::FileCheckpointStore> open_store(const std::filesystem::path& folder) {
+  auto store = checkpoints::FileCheckpointStore::open(folder);
+  CHECK(store.ok(), "tests can write their own folder");
+  return std::make_unique<checkpoints::FileCheckpointStore>(std::move(*store));
+}
+
+Run::Run(const Options& options, const std::vector<Recipe>& recipes, Score& score)
+    : recipes_(recipes),
+      score_(score),
+      cluster_(score, options.cluster),
+      checkpoints_(open_store(cluster_.checkpoints())),
+      nemesis_(cluster_, score, options.seed) {
+  std::fprintf(stderr, "chaos: logs in %s; the server restarts by itself: %s\n", cluster_.folder().c_str(),
+               cluster_.restarts_by_itself() ? "yes" : "no");
+  CHECK(nemesis_.calm(kRevivedWithin), "everything starts");
+  install_audit(cluster_.database(), Cluster::kDatabase);
+  way_in_ = std::make_unique<WayIn>(world().urls, cluster_.token());
+  for (std::size_t i = 0; i < kServers; ++i) way_in_->ask(i, {"GET", "/health", "", {}});
+  for (std::size_t i = 0; i < kPeople; ++i) {
+    people_.push_back(std::make_unique<Person>(world(), std::string(1, static_cast<char>('a' + i)),
+                                               options.seed * 1000 + i));
+  }
+  postman_ = std::make_unique<Postman>(world(), options.seed * 1000 + kPeople);
+}
+
+World Run::world() const {
+  auto& cluster = const_cast<Cluster&>(cluster_);
+  return {.recipes = recipes_,
+          .checkpoints = *checkpoints_,
+          .urls = {cluster.people_link(0).url(), cluster.people_link(1).url()},
+          .token = cluster.token(),
+          .market = cluster.market(),
+          .score = score_,
+          .book = const_cast<Book&>(book_)};
+}
+
+bool Run::tended(const std::function<bool()>& condition, Duration within) {
+  return eventually(
+      [&] {
+        cluster_.tend();
+        return condition();
+      },
+      within);
+}
+
+void Run::be_busy(bool busy) {
+  for (auto& person : people_) person->set_busy(busy);
+}
+
+void Run::round(Duration rage_for) {
+  be_busy(true);
+  nemesis_.rage(rage_for);
+  be_busy(false);
+  const bool revived =
+      nemesis_.calm(kRevivedWithin) && tended([&] { return everybody_found_a_server(); }, kRevivedWithin);
+  if (!revived) score_.wrong(Count::kStrangeAnswers, "not everything came back when the faults had stopped");
+  expect_that_all_move();
+  expect_that_all_complete();
+  count_audit(cluster_.database(), Cluster::kDatabase, score_);
+  std::int64_t refused = 0;
+  for (std::size_t worker = 0; worker < kWorkers; ++worker) {
+    for (std::size_t server = 0; server < kServers; ++server)
+      refused += cluster_.worker_link(worker, server).counted();
+  }
+  score_.add(Count::kStaleWritesRefusedOfWorkers, refused - std::exchange(refused_before_, refused));
+}
+
+// ---- when the faults have stopped ----
+
+std::optional<api::Operation> Run::operation(const OperationId& id) {
+  const auto reply = way_in_->ask(0, {"GET", "/operations/" + id.value, "", {}});
+  if (!reply || !reply->accepted()) return std::nullopt;
+  auto answer = api::from_json<api::OperationResponse>(reply->body.dump());
+  return answer.ok() ? std::optional(std::move(answer->data)) : std::nullopt;
+}
+
+// The processes of now, not those that were killed.
+bool Run::everybody_found_a_server() {
+  std::set<std::int64_t> pids;
+  for (std::size_t i = 0; i < kServers; ++i) {
+    const auto reply = way_in_->ask(i, {"GET", "/workers", "", {}});
+    if (!reply || !reply->accepted()) return false;
+    for (const auto& worker : reply->body) pids.insert(worker.at("capabilities").value("pid", 0));
+  }
+  for (std::size_t i = 0; i < kWorkers; ++i) {
+    if (!pids.contains(cluster_.worker(i).pid())) return false;
+  }
+  return true;
+}
+
+std::optional<bool> Run::has_a_free_worker() {
+  bool free = false;
+  for (std::size_t i = 0; i < kServers; ++i) {
+    const auto reply = way_in_->ask(i, {"GET", "/workers", "", {}});
+    if (!reply || !reply->accepted()) return std::nullopt;
+    for (const auto& worker : reply->body) free = free || worker.value("status", "") == "available";
+  }
+  return free;
+}
+
+Standing standing_of(const api::Operation& operation) {
+  return {operation.status, operation.attempt, operation.phase, operation.progress.context.global_step};
+}
+
+bool Run::has_moved(const OperationId& id, const Standing& before) {
+  const auto now = operation(id);
+  if (!now) return false;
+  if (now->status == OperationStatus::kCompleted || standing_of(*now) != before) return true;
+  // It may wait for its turn as long as every worker has work.
+  return now->phase == api::Phase::kQueued && has_a_free_worker() == false;
+}
+
+void Run::expect_that_all_move() {
+  std::map<OperationId, Standing> waiting_for;
+  for (const OperationId& id : book_.open_ones()) {
+    if (const auto now = operation(id)) waiting_for[id] = standing_of(*now);
+    else score_.wrong(Count::kOperationsStuck, id.value + " can't be read");
+  }
+  const auto nobody = [&] {
+    std::erase_if(waiting_for, [&](const auto& entry) { return has_moved(entry.first, entry.second); });
+    return waiting_for.empty();
+  };
+  if (tended(nobody, 2 * kLease)) return;
+  for (const auto& [id, before] : waiting_for) {
+    score_.wrong(Count::kOperationsStuck, id.value + " is " + std::string(to_string(before.status)) + ", " +
+                                              std::string(to_string(before.phase)) + " at step " +
+                                              std::to_string(before.step) + " for two leases");
+  }
+}
+
+void Run::expect_that_all_complete() {
+  if (tended([&] { return book_.open_ones().empty(); }, kAllDoneWithin)) return;
+  for (const OperationId& id : book_.open_ones()) {
+    const auto now = operation(id);
+    score_.wrong(Count::kOperationsStuck,
+                 id.value + " did not complete: " + (now ? api::to_json(*now) : "can't be read"));
+  }
+}
+
+int run(const Options& options, const std::optional<std::string>& no_mounts) {
+  const SystemClock clock;
+  Score score;
+  Options with_means = options;
+  with_means.cluster.no_mounts = no_mounts;
+  std::fprintf(stderr, "chaos: seed %llu, %.1f minutes\n", static_cast<unsigned long long>(options.seed),
+               options.minutes);
+  const std::vector<Recipe> recipes = trained_recipes();
+  const Duration end = clock.monotonic() + Duration(static_cast<Duration::rep>(options.minutes * 60'000));
+  {
+    Run run(with_means, recipes, score);
+    do {
+      run.round(std::min(kRound, end - clock.monotonic()));
+      std::fprintf(stderr, "chaos: %lld kills, %lld freezes, %lld completed\n",
+                   static_cast<long long>(score.kills()), static_cast<long long>(score.freezes()),
+                   static_cast<long long>(score.of(Count::kOperationsCompleted)));
+    } while (clock.monotonic() < end);
+  }
+  if (::testing::UnitTest::GetInstance()->ad_hoc_test_result().Failed())
+    score.wrong(Count::kStrangeAnswers, "answers differ from the OpenAPI document; see above");
+  return score.print(options.at_least) ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace ktrdr::chaos
+
+int main(int argc, char** argv) {
+  const auto no_mounts = ktrdr::chaos::enter_own_mount_namespace();  // before any thread
+  CLI::App app(
+      "Kills, freezes, cuts off and confuses a whole installation, and checks that nothing is lost.");
+  ktrdr::chaos::Options options;
+  app.add_option("--minutes", options.minutes, "How long, without the undisturbed trainings at the start")
+      ->capture_default_str();
+  app.add_option("--seed", options.seed, "Decides every fault; the same seed is the same plan")
+      ->capture_default_str();
+  app.add_option("--kills", options.at_least.kills, "Fewer SIGKILLs than this are a failure")
+      ->capture_default_str();
+  app.add_option("--freezes", options.at_least.freezes, "Fewer SIGSTOPs than this are a failure")
+      ->capture_default_str();
+  app.add_option("--max-restarts", options.cluster.max_restarts,
+                 "Handed to the servers when they know it; 0: people resume everything")
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  return ktrdr::chaos::run(options, no_mounts);
+}
