@@ -2,11 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <set>
 
 #include "ktrdr/core/durable_file.h"
 #include "ktrdr/core/testing/notify_socket.h"
+#include "support/kept_connection.h"
 #include "support/test_system.h"
 
 namespace ktrdr::system_test {
@@ -50,6 +53,23 @@ TEST(Serve, NoAuthIsForLoopbackOnly) {
   const auto refused = system.ktrdr({"serve", "--data-dir", system.folder() / "other", "--local-workers", "0",
                                      "--port", "0", "--address", "0.0.0.0", "--no-auth"});
   EXPECT_NE(refused.exit_code, 0);
+}
+
+// Ten thousand workers keep a connection each; a process may open 1024 files unless it asks for more.
+TEST(Serve, TakesMoreConnectionsThanAProcessUsuallyMayHave) {
+  rlimit files{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit usual{1024, files.rlim_max}, ours{files.rlim_max, files.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
+  TestSystem system({.local_workers = 0});
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &ours), 0);
+  const int port = std::stoi(system.url().substr(system.url().rfind(':') + 1));
+  std::vector<std::unique_ptr<KeptConnection>> workers;
+  for (int i = 0; i < 1500; ++i) workers.push_back(std::make_unique<KeptConnection>(port));
+  EXPECT_TRUE(system.api().health().ok());
+  const std::string request = "GET /api/v1/health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+  EXPECT_EQ(workers.front()->exchange(request).status, 200);
+  EXPECT_EQ(workers.back()->exchange(request).status, 200);
 }
 
 TEST(Serve, TheTokenFileIsPrivate) {

@@ -1,5 +1,7 @@
 #include "serve_command.h"
 
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <ostream>
@@ -78,10 +80,19 @@ void wait_for_the_end(const TerminationSignals& termination, const ServiceManage
   } while (!termination.wait_for(*every));
 }
 
+// A worker's connection is a file to us; what a shell grants by default is 1024.
+void allow_many_connections() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int serve(const Arguments& arguments, cli::Streams& streams) {
   const ServiceManager manager = ServiceManager::from_environment();
   const TerminationSignals termination;
   start_logging("serve", LogLevel::kInfo);
+  allow_many_connections();
   server::ServeOptions options = arguments.options;
   options.require_token = !arguments.no_auth;
   options.lease = Duration(static_cast<Duration::rep>(arguments.lease_seconds * 1000));

@@ -36,7 +36,8 @@ constexpr int kMostLocalWorkers = 64;
 constexpr int kMostRestarts = 1000;
 constexpr std::size_t kDispatchThreads = 4;
 constexpr std::size_t kMostWaitingDispatches = 1000;
-constexpr std::size_t kHandlerThreads = 16;  // most of them wait for the store
+constexpr std::size_t kMostConnections = 20'000;  // 10,000 workers, each with one or two
+constexpr std::size_t kHandlerThreads = 16;       // most of them wait for the store
 constexpr std::size_t kStartThreads = 2;
 constexpr std::size_t kMostWaitingStarts = 100;
 constexpr std::size_t kLargestBody = std::size_t{64}
@@ -221,7 +222,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
                                   .port = options.port,
                                   .token = options.require_token ? std::optional(token) : std::nullopt,
                                   .extra_allowed_hosts = options.allowed_hosts,
-                                  .limits = {.body_bytes = kLargestBody},
+                                  .limits = {.body_bytes = kLargestBody, .connections = kMostConnections},
                                   .worker_threads = kHandlerThreads},
                                  endpoints::make_router(endpoint_table(parts->routes))));
   parts->url = "http://" + reachable(options.address) + ":" + std::to_string(parts->http_server->port());
