@@ -28,6 +28,7 @@ double processor_seconds(int whose) {
 class EpochTimes final : public training::TrainingObserver {
  public:
   void on_progress(const api::Progress&, api::Phase) override {}
+  void on_checkpoint_pause(Duration) override {}
   void on_history_restored(const std::vector<api::EpochMetrics>&) override {}
   void on_epoch(const api::EpochMetrics&) override {
     clock.push_back(std::chrono::duration<double>(Stopwatch::now().time_since_epoch()).count());
