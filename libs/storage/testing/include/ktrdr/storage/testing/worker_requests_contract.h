@@ -163,11 +163,21 @@ TEST_P(OperationsRepositoryContract, ACommitMovesThePointerAndStampsTheServersTi
   const Fence fence = start(id);
   clock_.advance(Duration(5000));
   api::CheckpointInfo info = checkpoint({1, 7}, CheckpointRef{1, 1}, 3);  // numbers may skip
-  info.created_at = "2001-01-01T00:00:00.000Z";
+  info.created_at.clear();
   commit(id, fence, info);
   info.created_at = iso8601_utc(clock_.wall_ms());
   EXPECT_EQ(get(id).checkpoint, info);
   EXPECT_EQ(store().job(id).value().checkpoints.at(0), info);
+}
+
+// The server knows how long ago it was taken, when it had to wait for us.
+TEST_P(OperationsRepositoryContract, ACommitKeepsTheMomentThatTheServerGivesIt) {
+  const OperationId id = create();
+  const Fence fence = start(id);
+  api::CheckpointInfo info = checkpoint({1, 7}, CheckpointRef{1, 1}, 3);
+  info.created_at = "2001-01-01T00:00:00.000Z";
+  commit(id, fence, info);
+  EXPECT_EQ(get(id).checkpoint, info);
 }
 
 TEST_P(OperationsRepositoryContract, OnlyTheNewestTwoCheckpointsStay) {
