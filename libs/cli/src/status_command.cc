@@ -73,17 +73,12 @@ Result<std::vector<api::OperationEvent>> all_events(client::ApiClient& api, cons
   }
 }
 
-// An older server knows no history: then there is none to show.
 Result<std::vector<api::OperationEvent>> read_events(client::ApiClient& api, const OperationId& id,
                                                      std::int64_t count) {
   if (count == 0) return std::vector<api::OperationEvent>{};
-  auto events = count == kAll ? all_events(api, id) : [&]() -> Result<std::vector<api::OperationEvent>> {
-    TRY_ASSIGN(auto page, api.events(id, {.limit = count}));
-    return std::move(page.data.events);
-  }();
-  const bool is_unknown_route = !events.ok() && events.error().code == ErrorCode::kNotFound;
-  if (is_unknown_route) return std::vector<api::OperationEvent>{};
-  return events;
+  if (count == kAll) return all_events(api, id);
+  TRY_ASSIGN(auto page, api.events(id, {.limit = count}));
+  return std::move(page.data.events);
 }
 
 // The operation's document, with its history as one key more.

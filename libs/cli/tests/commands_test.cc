@@ -13,6 +13,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr const char* kGet = "GET /api/v1/operations/op_1";
+constexpr const char* kEvents = "GET /api/v1/operations/op_1/events";
 constexpr const char* kCheckpoint = "GET /api/v1/checkpoints/op_1";
 
 class Commands : public ::testing::Test {
@@ -23,6 +24,7 @@ class Commands : public ::testing::Test {
 // ---- status ----
 
 TEST_F(Commands, StatusOfARunningTraining) {
+  bench_.server.answer(kEvents, {200, kNoEvents});
   bench_.server.answer(kGet, {200, running_operation(4, 42)});
   EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
   EXPECT_EQ(bench_.out.str(),
@@ -90,6 +92,7 @@ TEST_F(Commands, StatusSaysWhatACrashWouldCostNow) {
     answer.data.seconds_since_checkpoint = age;
     answer.data.seconds_at_risk = at_risk;
     bench.server.answer(kGet, {200, api::to_json(answer)});
+    bench.server.answer(kEvents, {200, kNoEvents});
     EXPECT_EQ(bench.run({"status", "op_1"}), 0);
     return bench.out.str();
   };
@@ -104,6 +107,7 @@ TEST_F(Commands, StatusSaysWhatACrashWouldCostNow) {
 }
 
 TEST_F(Commands, StatusCountsSavesOnceOneHasFailed) {
+  bench_.server.answer(kEvents, {200, kNoEvents});
   auto answer = api::from_json<api::OperationResponse>(running_operation(4, 42)).value();
   answer.data.checkpoint_counts = {.saved = 9};
   bench_.server.answer(kGet, {200, api::to_json(answer)});
@@ -116,6 +120,7 @@ TEST_F(Commands, StatusCountsSavesOnceOneHasFailed) {
 }
 
 TEST_F(Commands, StatusOfAFailedTrainingSaysHowToResume) {
+  bench_.server.answer(kEvents, {200, kNoEvents});
   bench_.server.answer(kGet, {200, ended_operation("failed")});
   EXPECT_EQ(bench_.run({"status", "op_1"}), 0) << "asking worked";
   EXPECT_THAT(bench_.out.str(), HasSubstr("error       Worker w_1 fell silent.\n"));
@@ -123,6 +128,7 @@ TEST_F(Commands, StatusOfAFailedTrainingSaysHowToResume) {
 }
 
 TEST_F(Commands, StatusOfACompletedTrainingNamesTheModel) {
+  bench_.server.answer(kEvents, {200, kNoEvents});
   bench_.server.answer(kGet, {200, completed_operation()});
   EXPECT_EQ(bench_.run({"status", "op_1"}), 0);
   EXPECT_THAT(bench_.out.str(), HasSubstr("model          /m/op_1/1\n"
@@ -131,6 +137,7 @@ TEST_F(Commands, StatusOfACompletedTrainingNamesTheModel) {
 }
 
 TEST_F(Commands, StatusAsJsonIsTheOperation) {
+  bench_.server.answer(kEvents, {200, kNoEvents});
   bench_.server.answer(kGet, {200, running_operation(4, 42)});
   EXPECT_EQ(bench_.run({"status", "op_1", "--json"}), 0);
   const auto operation = api::from_json<api::Operation>(bench_.out.str());
@@ -394,6 +401,7 @@ TEST_F(Commands, WorkersIsATable) {
       "GET /api/v1/workers",
       {200, R"([{"worker_id":"w_1","name":"cpu-1","endpoint_url":"http://h:1","status":"busy",)"
             R"("current_operation_id":"op_1"}])"});
+  bench_.server.answer("GET /api/v1/health", {200, kHealthy});
   EXPECT_EQ(bench_.run({"workers"}), 0);
   EXPECT_EQ(bench_.out.str(),
             "NAME   TYPE      STATUS  OPERATION  ENDPOINT    ID\n"

@@ -87,6 +87,12 @@ inline std::string running_operation(int epoch, double percent) {
          R"("epoch":11,"start_epoch":12,"start_batch":0,"global_step":300,"created_at":"2023-11-14T22:13:12Z"}}})";
 }
 
+inline const std::string kNoEvents =
+    R"({"success":true,"data":{"operation_id":"op_1","events":[],"last_sequence":0}})";
+
+inline const std::string kHealthy =
+    R"({"success":true,"status":"healthy","version":"0","workers_connected":1})";
+
 inline std::string queued_operation() {
   return R"({"success":true,"data":{"operation_id":"op_1","status":"pending","phase":"queued","attempt":0,)"
          R"("created_at":"2023-11-14T22:00:00Z"}})";
