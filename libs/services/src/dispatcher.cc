@@ -11,6 +11,8 @@ constexpr std::int64_t kWaitingPerPass = 100;
 
 constexpr int kMostRefusals = 5;
 
+constexpr Duration kFirstPause = std::chrono::seconds(1);  // of a worker that had trouble with an attempt
+
 constexpr Duration kLongestBackoff = std::chrono::minutes(1);
 
 bool is_busy_or_away(const Error& error) {
@@ -60,6 +62,7 @@ void Dispatcher::dispatch_waiting() {
 
 Result<Dispatched> Dispatcher::dispatch(const storage::Waiting& waiting) {
   for (const api::WorkerInfo& worker : workers_.available()) {
+    if (is_spared(worker, waiting)) continue;
     const auto sent = send(worker, waiting);
     if (sent.ok()) {
       workers_.mark_busy(worker.worker_id, waiting.id.value);
@@ -70,7 +73,7 @@ Result<Dispatched> Dispatcher::dispatch(const storage::Waiting& waiting) {
     const bool has_trouble = !is_busy_or_away(sent.error());
     log(LogLevel::kInfo, "a worker did not take an operation",
         {{"operation", waiting.id.value}, {"worker", worker.worker_id}, {"error", sent.error().describe()}});
-    if (has_trouble && has_been_refused_too_often(waiting)) return end_attempt(waiting, sent.error());
+    if (has_trouble && was_the_last_refusal(worker, waiting)) return end_attempt(waiting, sent.error());
   }
   return Dispatched::kQueued;
 }
@@ -86,20 +89,31 @@ bool Dispatcher::is_held_back(const storage::Waiting& waiting) {
 
 // Whoever is forgotten too early, because the list is not the whole queue, waits once more.
 void Dispatcher::forget_who_is_gone(const std::vector<storage::Waiting>& waiting) {
-  std::erase_if(*first_seen_.lock(), [&](const auto& seen) {
+  const auto is_gone = [&](const OperationId& id, Attempt attempt, Duration last_of_interest) {
     const bool is_there = std::any_of(waiting.begin(), waiting.end(), [&](const storage::Waiting& one) {
-      return Name(one.id, one.attempt) == seen.first;
+      return one.id == id && one.attempt == attempt;
     });
-    return !is_there && clock_.monotonic() - seen.second > kLongestBackoff;
+    return !is_there && clock_.monotonic() - last_of_interest > kLongestBackoff;
+  };
+  std::erase_if(*first_seen_.lock(),
+                [&](const auto& seen) { return is_gone(seen.first.first, seen.first.second, seen.second); });
+  std::erase_if(*refusals_.lock(), [&](const auto& seen) {
+    return is_gone(std::get<OperationId>(seen.first), std::get<Attempt>(seen.first), seen.second.ask_again);
   });
 }
 
-bool Dispatcher::has_been_refused_too_often(const storage::Waiting& waiting) {
+bool Dispatcher::is_spared(const api::WorkerInfo& worker, const storage::Waiting& waiting) {
   auto refusals = refusals_.lock();
-  const auto key = Name(waiting.id, waiting.attempt);
-  if (++(*refusals)[key] < kMostRefusals) return false;
-  refusals->erase(key);
-  return true;
+  const auto found = refusals->find({waiting.id, waiting.attempt, worker.worker_id});
+  return found != refusals->end() && clock_.monotonic() < found->second.ask_again;
+}
+
+bool Dispatcher::was_the_last_refusal(const api::WorkerInfo& worker, const storage::Waiting& waiting) {
+  auto refusals = refusals_.lock();
+  Refusals& seen = (*refusals)[{waiting.id, waiting.attempt, worker.worker_id}];
+  ++seen.count;
+  seen.ask_again = clock_.monotonic() + restart_backoff(seen.count, kFirstPause);
+  return seen.count >= kMostRefusals;
 }
 
 Result<void> Dispatcher::send(const api::WorkerInfo& worker, const storage::Waiting& waiting) {

@@ -130,11 +130,34 @@ TEST(OperationsService, AnAttemptThatWorkersKeepFailingToReadIsNotDispatchedForE
   for (int i = 0; i < 5; ++i) bench.gateway.will_answer({ErrorCode::kIo, "Permission denied."});
   ASSERT_THAT(bench.resume(), IsOk()) << "it waits for a better worker";
   EXPECT_EQ(bench.workers.available().size(), 1u) << "the worker can take other work";
-  for (int i = 0; i < 3; ++i) bench.dispatcher.dispatch_waiting();
-  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
-  bench.dispatcher.dispatch_waiting();
+  const auto look_after = [&](Duration pause) {
+    bench.clock.advance(pause);
+    bench.connect_worker();  // a sign of life
+    bench.dispatcher.dispatch_waiting();
+  };
+  for (const Duration pause : {1s, 2s, 4s, 8s}) {
+    const std::size_t asked = bench.gateway.calls().size();
+    look_after(pause - 1ms);
+    EXPECT_EQ(bench.gateway.calls().size(), asked) << "too early to ask the same worker again";
+    EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
+    look_after(1ms);
+    EXPECT_EQ(bench.gateway.calls().size(), asked + 1);
+  }
   EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kFailed);
   EXPECT_EQ(bench.service.get(bench.id)->error_message, "Permission denied.");
+}
+
+TEST(OperationsService, AnAttemptThatOneWorkerHasTroubleWithGoesToTheNextThatComes) {
+  TestBench bench;
+  bench.connect_worker();
+  bench.run_until_failed();
+  bench.gateway.will_answer({ErrorCode::kInternal, "HTTP status 500."});
+  ASSERT_THAT(bench.resume(), IsOk());
+  for (int pass = 0; pass < 20; ++pass) bench.dispatcher.dispatch_waiting();
+  bench.connect_worker("worker-2");
+  bench.dispatcher.dispatch_waiting();
+  EXPECT_EQ(bench.gateway.calls().back(), "resume " + bench.id.value + " at worker-2");
+  EXPECT_EQ(bench.service.get(bench.id)->status, OperationStatus::kRunning);
 }
 
 TEST(OperationsService, ALateCancelCallDoesNotStopTheNextAttempt) {

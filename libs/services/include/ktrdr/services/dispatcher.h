@@ -4,9 +4,14 @@
 // After a restart it holds the operation back for a while, twice as long with every further one. It counts on
 // its own monotonic clock from the moment when it first saw that attempt waiting, so that neither a jump of
 // the clock nor a restart of the server lets it go early, or keeps it for longer than once more.
+//
+// A worker that had trouble of its own with an attempt (it can't read the checkpoints, say) is asked again
+// after 1, 2, 4 and 8 seconds, while others are asked at once; its fifth refusal ends the attempt with its
+// reason, because nothing is dispatched for ever.
 #pragma once
 
 #include <map>
+#include <tuple>
 #include <utility>
 
 #include "ktrdr/core/clock.h"
@@ -43,17 +48,24 @@ class Dispatcher {
   Result<void> send(const api::WorkerInfo& worker, const storage::Waiting& waiting);
   Result<Dispatched> end_attempt(const storage::Waiting& waiting, const Error& verdict);
 
-  bool has_been_refused_too_often(const storage::Waiting& waiting);
+  bool is_spared(const api::WorkerInfo& worker, const storage::Waiting& waiting);
+  bool was_the_last_refusal(const api::WorkerInfo& worker, const storage::Waiting& waiting);
   bool is_held_back(const storage::Waiting& waiting);
   void forget_who_is_gone(const std::vector<storage::Waiting>& waiting);
 
   using Name = std::pair<OperationId, Attempt>;
+  using Encounter = std::tuple<OperationId, Attempt, std::string>;  // of an attempt and a worker
+
+  struct Refusals {
+    int count = 0;
+    Duration ask_again = {};  // on the monotonic clock
+  };
+
   const Clock& clock_;
   storage::OperationsRepository& operations_;
   WorkerRegistry& workers_;
   WorkerGateway& gateway_;
-  // How often workers had trouble of their own with an attempt; nothing is dispatched for ever.
-  Synchronized<std::map<Name, int>> refusals_;
+  Synchronized<std::map<Encounter, Refusals>> refusals_;
   const Duration first_backoff_;
   Synchronized<std::map<Name, Duration>> first_seen_;  // restarted ones, on the monotonic clock
 };
