@@ -18,12 +18,13 @@ using ::testing::IsEmpty;
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kSavesPerRound = 5;
+constexpr int kEpochs = 200;
+constexpr std::int64_t kSavesPerRound = 3;  // few enough for a slow disk: the training must not end before
 constexpr Duration kPatience = std::chrono::minutes(3);  // each save waits for the disk
 
 // Saves as often as makes sense: about as long as a save takes.
 TrainingWish restless() {
-  return {.strategy_yaml = demanding_strategy(40),
+  return {.strategy_yaml = demanding_strategy(kEpochs),
           .checkpoint_every_epochs = 1,
           .checkpoint_every_seconds = 0.02,
           .checkpoint_budget_percent = 100};
@@ -32,7 +33,7 @@ TrainingWish restless() {
 const std::map<std::string, std::string>& undisturbed() {
   static const auto fingerprint = [] {
     TestSystem system;
-    const OperationId id = system.start_training({.strategy_yaml = demanding_strategy(40)});
+    const OperationId id = system.start_training({.strategy_yaml = demanding_strategy(kEpochs)});
     system.wait_for_status(id, OperationStatus::kCompleted, kPatience);
     return fingerprint_of(system, id);
   }();
@@ -94,7 +95,8 @@ TEST(CheckpointCleanUp, NeverTouchesASaveInFlight) {
     EXPECT_EQ(running.checkpoint_counts->failed, 0);
     EXPECT_TRUE(running.seconds_at_risk.has_value());
     system.signal_worker(id, round % 2 == 0 ? SIGKILL : SIGTERM);
-    ASSERT_TRUE(eventually([&] { return is_resumable(system.operation(id).status); }));
+    ASSERT_TRUE(eventually([&] { return is_resumable(system.operation(id).status); }))
+        << api::to_json(system.operation(id));
     const auto shown = system.api().checkpoint(id);
     ASSERT_TRUE(shown.ok());
     for (const auto& kept : shown->data.kept)
