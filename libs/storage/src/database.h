@@ -54,14 +54,20 @@ struct Query {
   std::vector<Value> parameters;
 };
 
-// Runs statements inside one transaction. Belongs to the thread that runs the job.
-class Session {
+class Source {
  public:
-  virtual ~Session() = default;
+  virtual ~Source() = default;
+  // The rows of each SELECT, none of which needs the answer of another, all from one consistent state: a
+  // server elsewhere is asked once.
+  virtual Result<std::vector<Rows>> select_together(const std::vector<Query>& queries) = 0;
+};
+
+// Runs statements inside one transaction. Belongs to the thread that runs the job.
+class Session : public Source {
+ public:
   // `parameters` are $1..$n in order. kIo when the database failed, kUnavailable when it is locked.
   virtual Result<Rows> execute(std::string_view sql, const std::vector<Value>& parameters) = 0;
-  // The rows of each SELECT, none of which needs the answer of another: a server elsewhere is asked once.
-  virtual Result<std::vector<Rows>> select_together(const std::vector<Query>& queries) {
+  Result<std::vector<Rows>> select_together(const std::vector<Query>& queries) override {
     std::vector<Rows> answers;
     for (const Query& query : queries) {
       TRY_ASSIGN(answers.emplace_back(), execute(query.sql, query.parameters));
@@ -73,14 +79,16 @@ class Session {
 using Job = std::function<Result<void>(Session&)>;
 
 // Safe from any thread; every call blocks until the database answered.
-class Database {
+class Database : public Source {
  public:
-  virtual ~Database() = default;
   // All of the job's statements take effect, durably before this returns, or (when the job returns an error)
   // none. A job must be repeatable: it may be run again after a conflict inside the engine.
   virtual Result<void> write(const Job& job) = 0;
   // The job sees one consistent state, and everything that was acknowledged before the call.
   virtual Result<void> read(const Job& job) = 0;
+  // A reading job that is one question: to be preferred, because the questions of several callers can be
+  // asked together.
+  Result<std::vector<Rows>> select_together(const std::vector<Query>& queries) override;
 };
 
 // The same for jobs that return a value: job(Session&) -> Result<T>.
@@ -102,6 +110,11 @@ Result<T> write_job(Database& database, TypedJob job) {
 template <class T, class TypedJob>
 Result<T> read_job(Database& database, TypedJob job) {
   return run_job<T>(database, &Database::read, std::move(job));
+}
+
+inline Result<std::vector<Rows>> Database::select_together(const std::vector<Query>& queries) {
+  return read_job<std::vector<Rows>>(*this,
+                                     [&](Session& session) { return session.select_together(queries); });
 }
 
 }  // namespace ktrdr::storage

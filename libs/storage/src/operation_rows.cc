@@ -133,20 +133,15 @@ Result<std::optional<api::OperationMetrics>> read_metrics(const Rows& rows) {
 
 }  // namespace
 
-Result<StoredOperation> load_row(Session& session, const OperationId& id) {
-  TRY_ASSIGN(const Rows rows, session.execute(kSelectOperation, {id.value}));
-  return read_only_operation(rows, id);
-}
-
-Result<StoredOperation> load_only_row(Session& session, const OperationId& id) {
-  TRY_ASSIGN(const std::vector<Rows> answers, session.select_together({{kSelectOperation, {id.value}}}));
+Result<StoredOperation> load_row(Source& source, const OperationId& id) {
+  TRY_ASSIGN(const std::vector<Rows> answers, source.select_together({{kSelectOperation, {id.value}}}));
   return read_only_operation(answers.front(), id);
 }
 
-Result<StoredOperation> load(Session& session, const OperationId& id) {
-  TRY_ASSIGN(const std::vector<Rows> answers, session.select_together({{kSelectOperation, {id.value}},
-                                                                       {kSelectWarnings, {id.value}},
-                                                                       {kSelectEpochs, {id.value}}}));
+Result<StoredOperation> load(Source& source, const OperationId& id) {
+  TRY_ASSIGN(const std::vector<Rows> answers, source.select_together({{kSelectOperation, {id.value}},
+                                                                      {kSelectWarnings, {id.value}},
+                                                                      {kSelectEpochs, {id.value}}}));
   TRY_ASSIGN(StoredOperation stored, read_only_operation(answers[0], id));
   stored.operation.warnings = read_warnings(answers[1]);
   TRY_ASSIGN(stored.operation.metrics, read_metrics(answers[2]));

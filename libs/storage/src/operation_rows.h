@@ -10,11 +10,9 @@
 namespace ktrdr::storage {
 
 // Without warnings and epochs. kNotFound; kIo when the row is damaged.
-Result<StoredOperation> load_row(Session& session, const OperationId& id);
-// The same as the only question of a reading job.
-Result<StoredOperation> load_only_row(Session& session, const OperationId& id);
-// With warnings and epochs; of a reading job the only question, too.
-Result<StoredOperation> load(Session& session, const OperationId& id);
+Result<StoredOperation> load_row(Source& source, const OperationId& id);
+// With warnings and epochs.
+Result<StoredOperation> load(Source& source, const OperationId& id);
 
 // Without warnings and epochs. `rest` is the statement from WHERE on; the operations are `o`.
 Result<std::vector<api::Operation>> load_rows(Session& session, std::string_view rest,

@@ -233,36 +233,34 @@ Result<void> PostgresConnection::set_up(Use use) {
 }
 
 void PostgresConnection::begin() {
-  begin_reading();
-  open_transaction();
+  forget_failure();
+  send("BEGIN", {});
+  is_in_transaction_ = true;
 }
 
-void PostgresConnection::begin_reading() {
+void PostgresConnection::forget_failure() {
   failure_.reset();
   error_.reset();
-  transaction_ = Transaction::kToBeOpened;
-}
-
-void PostgresConnection::open_transaction() {
-  send("BEGIN", {});
-  transaction_ = Transaction::kOpen;
 }
 
 Result<Rows> PostgresConnection::execute(std::string_view sql, const std::vector<Value>& parameters) {
-  CHECK(transaction_ != Transaction::kAnswered, "the transaction was one question, and it was answered");
-  if (transaction_ == Transaction::kToBeOpened) open_transaction();
   send_checked(sql, parameters);
   TRY_ASSIGN(std::vector<Rows> all, answers());
   return all.empty() ? Rows() : std::move(all.back());
 }
 
 Result<std::vector<Rows>> PostgresConnection::select_together(const std::vector<Query>& queries) {
-  CHECK(transaction_ != Transaction::kAnswered, "the transaction was one question, and it was answered");
-  if (transaction_ == Transaction::kToBeOpened) transaction_ = Transaction::kAnswered;
   for (const Query& query : queries) send_checked(query.sql, query.parameters);
   TRY_ASSIGN(std::vector<Rows> all, answers());
   CHECK(all.size() == queries.size(), "every SELECT answers with rows, and nothing else was sent with them");
   return all;
+}
+
+// What is sent before one synchronisation point is one transaction, and reads from one snapshot.
+Result<std::vector<Rows>> PostgresConnection::select_alone(const std::vector<Query>& queries) {
+  CHECK(!is_in_transaction_, "it would be part of the transaction");
+  forget_failure();
+  return select_together(queries);
 }
 
 void PostgresConnection::send_checked(std::string_view sql, const std::vector<Value>& parameters) {
@@ -277,16 +275,15 @@ Result<void> PostgresConnection::commit() {
   TRY(outcome());
   send("COMMIT", {});
   TRY(answers());
-  transaction_ = Transaction::kNone;
+  is_in_transaction_ = false;
   return {};
 }
 
 // Nobody waits for it; the locks are free as soon as it arrives.
 void PostgresConnection::roll_back() {
-  const bool is_open = std::exchange(transaction_, Transaction::kNone) == Transaction::kOpen;
-  if (!is_open || failure_ == Failure::kLost) return;
-  failure_.reset();
-  error_.reset();
+  is_in_transaction_ = false;
+  if (failure_ == Failure::kLost) return;
+  forget_failure();
   send("ROLLBACK", {});
   if (PQpipelineSync(connection_.get()) != 1) return lose();
   ++awaited_;

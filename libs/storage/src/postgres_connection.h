@@ -47,13 +47,11 @@ class PostgresConnection final : public Session {
 
   // A transaction: begin(), any number of execute(), then commit() or roll_back().
   void begin();
-  // The same for a job that only reads. When its first question is select_together(), that is all it may ask:
-  // the statements sent together are a transaction of their own, so that the server is asked once instead of
-  // twice.
-  void begin_reading();
   // After a failure every further statement of the transaction fails in the same way.
   Result<Rows> execute(std::string_view sql, const std::vector<Value>& parameters) override;
   Result<std::vector<Rows>> select_together(const std::vector<Query>& queries) override;
+  // The same as a transaction of its own, outside of any other: one message there and one back.
+  Result<std::vector<Rows>> select_alone(const std::vector<Query>& queries);
   // When it fails with failure() kLost, only the server knows whether the transaction was committed.
   Result<void> commit();
   void roll_back();
@@ -78,10 +76,8 @@ class PostgresConnection final : public Session {
   PostgresConnection(PostgresAddress address, const PostgresTimeouts& timeouts, pg_conn* connection)
       : address_(std::move(address)), timeouts_(timeouts), connection_(connection) {}
 
-  enum class Transaction { kNone, kOpen, kToBeOpened, kAnswered };
-
   Result<void> set_up(Use use);
-  void open_transaction();
+  void forget_failure();
   void send(std::string_view sql, const std::vector<Value>& parameters);
   bool prepare_and_send(std::string_view sql, int count, const char* const* values);
   void send_checked(std::string_view sql, const std::vector<Value>& parameters);
@@ -100,7 +96,7 @@ class PostgresConnection final : public Session {
   Statements sent_;        // not known yet to have been prepared
   int names_ = 0;
   int awaited_ = 0;  // synchronisation points whose answers were not read yet
-  Transaction transaction_ = Transaction::kNone;
+  bool is_in_transaction_ = false;
   std::optional<Failure> failure_;
   std::optional<Error> error_;
 };

@@ -65,11 +65,17 @@ Result<std::unique_ptr<PostgresDatabase>> PostgresDatabase::open(const std::stri
 PostgresDatabase::PostgresDatabase(const PostgresOptions& options, const PostgresAddress& address)
     : options_(options),
       writers_(address, PostgresConnection::Use::kWriting, options.writers),
-      readers_(address, PostgresConnection::Use::kReading, options.readers) {}
+      readers_(address, PostgresConnection::Use::kReading, options.readers),
+      gathering_readers_(address, PostgresConnection::Use::kReading, PostgresGathering::kMostAsking) {}
 
 Result<void> PostgresDatabase::write(const Job& job) { return run(writers_, write_once, job); }
 
 Result<void> PostgresDatabase::read(const Job& job) { return run(readers_, read_once, job); }
+
+Result<std::vector<Rows>> PostgresDatabase::select_together(const std::vector<Query>& queries) {
+  if (auto answers = gathering_.ask(queries)) return std::move(*answers);
+  return Database::select_together(queries);
+}
 
 Result<void> PostgresDatabase::run(PostgresPool& pool, Transaction transaction, const Job& job) {
   const SystemClock clock;  // bounds, not a schedule
@@ -116,7 +122,7 @@ PostgresDatabase::Attempt PostgresDatabase::write_once(PostgresConnection& conne
 }
 
 PostgresDatabase::Attempt PostgresDatabase::read_once(PostgresConnection& connection, const Job& job) {
-  connection.begin_reading();
+  connection.begin();
   const RollBackAtEnd transaction(connection);
   Result<void> outcome = job(connection);
   if (!connection.failure()) return {std::move(outcome), std::nullopt};

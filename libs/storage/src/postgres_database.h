@@ -12,6 +12,7 @@
 #include "database.h"
 #include "ktrdr/core/clock.h"
 #include "migrations.h"
+#include "postgres_gathering.h"
 #include "postgres_pool.h"
 
 namespace ktrdr::storage {
@@ -32,6 +33,7 @@ class PostgresDatabase final : public Database {
   // connection was lost then: only asking again tells whether the change was made.
   Result<void> write(const Job& job) override;
   Result<void> read(const Job& job) override;
+  Result<std::vector<Rows>> select_together(const std::vector<Query>& queries) override;
 
   struct Statistics {
     std::int64_t jobs = 0, repeats = 0;
@@ -54,7 +56,8 @@ class PostgresDatabase final : public Database {
   static Attempt read_once(PostgresConnection& connection, const Job& job);
 
   const PostgresOptions options_;
-  PostgresPool writers_, readers_;
+  PostgresPool writers_, readers_, gathering_readers_;
+  PostgresGathering gathering_{gathering_readers_};
   std::atomic<std::int64_t> jobs_ = 0, repeats_ = 0;
 };
 

@@ -153,9 +153,7 @@ Result<Created> SqlOperationsRepository::retry(const OperationId& id, const Oper
 // among the writers. It never accepts: whatever else there is to say, the UPDATE says.
 Result<void> SqlOperationsRepository::refuse_what_runs(const OperationId& id,
                                                        const Precondition& precondition) {
-  TRY_ASSIGN(const StoredOperation seen, read_job<StoredOperation>(*database_, [&](Session& session) {
-               return load_only_row(session, id);
-             }));
+  TRY_ASSIGN(const StoredOperation seen, load_row(*database_, id));
   if (is_resumable(seen.operation.status)) return {};
   return refuse_resume(seen, precondition);
 }

@@ -87,31 +87,26 @@ Result<void> append_event(Session& session, const StoredOperation& row, Event ev
 }
 
 Result<EventPage> SqlOperationsRepository::events(const OperationId& id, const EventQuery& query) {
-  return read_job<EventPage>(*database_, [&](Session& session) -> Result<EventPage> {
-    TRY_ASSIGN(const std::vector<Rows> answers,
-               session.select_together({{kHead, {id.value}}, query_of(id, query)}));
-    if (answers[0].empty()) return refuse_unknown(id);
-    RowReader head(answers[0].front());
-    const auto status = api::parse_operation_status(head.text());
-    if (!status) return damaged();
-    EventPage page{.status = *status, .last_sequence = head.integer()};
-    TRY_ASSIGN(page.events, read_events(answers[1]));
-    if (!query.after) std::reverse(page.events.begin(), page.events.end());
-    return page;
-  });
+  TRY_ASSIGN(const std::vector<Rows> answers,
+             database_->select_together({{kHead, {id.value}}, query_of(id, query)}));
+  if (answers[0].empty()) return refuse_unknown(id);
+  RowReader head(answers[0].front());
+  const auto status = api::parse_operation_status(head.text());
+  if (!status) return damaged();
+  EventPage page{.status = *status, .last_sequence = head.integer()};
+  TRY_ASSIGN(page.events, read_events(answers[1]));
+  if (!query.after) std::reverse(page.events.begin(), page.events.end());
+  return page;
 }
 
 Result<std::vector<std::int64_t>> SqlOperationsRepository::last_events(const std::vector<OperationId>& ids) {
-  using Numbers = std::vector<std::int64_t>;
-  if (ids.empty()) return Numbers{};
-  return read_job<Numbers>(*database_, [&](Session& session) -> Result<Numbers> {
-    std::vector<Query> queries;
-    for (const OperationId& id : ids) queries.push_back({kLastSequence, {id.value}});
-    TRY_ASSIGN(const std::vector<Rows> answers, session.select_together(queries));
-    Numbers numbers;
-    for (const Rows& rows : answers) numbers.push_back(RowReader(rows.front()).integer());
-    return numbers;
-  });
+  if (ids.empty()) return std::vector<std::int64_t>{};
+  std::vector<Query> queries;
+  for (const OperationId& id : ids) queries.push_back({kLastSequence, {id.value}});
+  TRY_ASSIGN(const std::vector<Rows> answers, database_->select_together(queries));
+  std::vector<std::int64_t> numbers;
+  for (const Rows& rows : answers) numbers.push_back(RowReader(rows.front()).integer());
+  return numbers;
 }
 
 }  // namespace ktrdr::storage

@@ -62,10 +62,8 @@ Result<api::TrainingRequest> load_request(Session& session, const OperationId& i
 }  // namespace
 
 Result<api::Operation> SqlOperationsRepository::get(const OperationId& id) {
-  return read_job<api::Operation>(*database_, [&](Session& session) -> Result<api::Operation> {
-    TRY_ASSIGN(StoredOperation stored, load(session, id));
-    return std::move(stored.operation);
-  });
+  TRY_ASSIGN(StoredOperation stored, load(*database_, id));
+  return std::move(stored.operation);
 }
 
 Result<api::TrainingJob> SqlOperationsRepository::job(const OperationId& id) {

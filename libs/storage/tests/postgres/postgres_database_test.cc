@@ -81,26 +81,72 @@ TEST_F(PostgresJobs, OneOfSeveralSelectsThatFailsFailsThemAllAndTheConnectionGoe
 }
 
 // Without a BEGIN of their own, which would be a second way to the server and back.
-TEST_F(PostgresJobs, SelectsThatAreSentTogetherAreOneTransactionThatSeesOneState) {
+TEST_F(PostgresJobs, SelectsThatAreSentAloneAreOneTransactionThatSeesOneState) {
   const auto connection = connect();
   const auto text = [](const Rows& rows) { return RowReader(rows.at(0)).text(); };
   for (int time = 0; time < 2; ++time) {
-    connection->begin_reading();
-    const auto answers =
-        connection->select_together({{"SELECT CAST(transaction_timestamp() AS TEXT)", {}},
-                                     {"SELECT CAST(transaction_timestamp() AS TEXT)", {}},
-                                     {"SELECT current_setting('transaction_isolation')", {}}});
+    const auto answers = connection->select_alone({{"SELECT CAST(transaction_timestamp() AS TEXT)", {}},
+                                                   {"SELECT CAST(transaction_timestamp() AS TEXT)", {}},
+                                                   {"SELECT current_setting('transaction_isolation')", {}}});
     ASSERT_THAT(answers, IsOk());
     EXPECT_EQ(text((*answers)[0]), text((*answers)[1]));
     EXPECT_EQ(text((*answers)[2]), "repeatable read");
-    connection->roll_back();
   }
-  connection->begin_reading();
-  EXPECT_THAT(connection->select_together({{"SELECT 1 / 0", {}}}), FailsWith(ErrorCode::kInternal));
-  connection->roll_back();
-  connection->begin_reading();  // and the connection goes on
-  EXPECT_THAT(count(*connection), IsOk());
-  connection->roll_back();
+  EXPECT_THAT(connection->select_alone({{"SELECT 1 / 0", {}}}), FailsWith(ErrorCode::kInternal));
+  EXPECT_THAT(connection->select_alone({{"SELECT 1", {}}}), IsOk()) << "the connection goes on";
+}
+
+// ---- questions of several callers in one message ----
+
+TEST_F(PostgresJobs, EveryCallerGetsTheAnswersToItsOwnQuestions) {
+  constexpr int kCallers = 16, kTimes = 200;
+  std::latch all_here(kCallers);
+  std::vector<std::jthread> callers;
+  for (int caller = 0; caller < kCallers; ++caller) {
+    callers.emplace_back([&, caller] {
+      all_here.arrive_and_wait();
+      for (std::int64_t time = 0; time < kTimes; ++time) {
+        // Now and then one that fails: it fails alone.
+        if (caller == 0 && time % 10 == 0) {
+          EXPECT_THAT(database_->select_together({{"SELECT 1 / 0", {}}}), FailsWith(ErrorCode::kInternal));
+        }
+        const auto number = time * kCallers + caller;
+        std::vector<Query> queries(static_cast<std::size_t>(1 + caller % 3),
+                                   {"SELECT CAST($1 AS BIGINT)", {number}});
+        const auto answers = database_->select_together(queries);
+        ASSERT_THAT(answers, IsOk());
+        ASSERT_EQ(answers->size(), queries.size());
+        for (const Rows& rows : *answers) EXPECT_EQ(RowReader(rows.at(0)).integer(), number);
+      }
+    });
+  }
+}
+
+TEST_F(PostgresJobs, AQuestionSeesWhatWasAcknowledgedBeforeIt) {
+  constexpr int kCallers = 8, kTimes = 50;
+  std::vector<std::jthread> callers;
+  for (int caller = 0; caller < kCallers; ++caller) {
+    callers.emplace_back([&, caller] {
+      for (int time = 0; time < kTimes; ++time) {
+        const std::string key = std::to_string(caller) + "-" + std::to_string(time);
+        ASSERT_THAT(database_->write([&](Session& session) { return insert(session, key); }), IsOk());
+        const auto seen = database_->select_together(
+            {{"SELECT COUNT(*) FROM idempotency_keys WHERE idempotency_key = $1", {key}}});
+        ASSERT_THAT(seen, IsOk());
+        EXPECT_EQ(RowReader(seen->front().front()).integer(), 1) << key;
+      }
+    });
+  }
+}
+
+TEST_F(PostgresJobs, AQuestionWhoseConnectionWasLostIsAskedAgain) {
+  const auto ask = [&] { return database_->select_together({{"SELECT pg_backend_pid()", {}}}); };
+  const auto before = ask();
+  ASSERT_THAT(before, IsOk());
+  PostgresCluster::shared().query(
+      "postgres",
+      "SELECT pg_terminate_backend(" + std::to_string(RowReader(before->at(0).at(0)).integer()) + ")");
+  for (int time = 0; time < 3; ++time) EXPECT_THAT(ask(), IsOk());
 }
 
 // ---- all or nothing ----
