@@ -27,8 +27,8 @@ class LeaseWatch {
   // What was seen so far says nothing any more (the store could not be read).
   void forget() { seen_.clear(); }
 
-  // How often observe() is to be called. Each look may come that much too late, once for the last heartbeat and
-  // once for the end of the lease.
+  // How often observe() is to be called. Each look may come that much too late, once for the last heartbeat
+  // and once for the end of the lease.
   Duration interval() const { return lease_ / 20; }
 
   // When the store takes longer for a heartbeat, a row that stands still says nothing about its worker.
