@@ -5,13 +5,16 @@
 
 #include <thread>
 
+#include "ktrdr/client/testing/stream_reader.h"
 #include "ktrdr/storage/testing/postgres_cluster.h"
+#include "support/fault_proxy.h"
 #include "support/test_system.h"
 
 namespace ktrdr::system_test {
 namespace {
 
 using api::OperationStatus;
+using client::testing::StreamReader;
 using storage::testing::PostgresCluster;
 using ::testing::HasSubstr;
 
@@ -40,6 +43,14 @@ class SeveralServers : public ::testing::Test {
     SystemOptions options{.local_workers = local_workers, .serve_options = shared_folders()};
     options.serve_options.insert(options.serve_options.end(), {"--database", cluster_.uri("operations")});
     return options;
+  }
+
+  // One whose local worker turns to `peer` when it is away.
+  SystemOptions options_with_a_peer(TestSystem& peer) {
+    SystemOptions with_a_peer = options(1);
+    with_a_peer.serve_options.insert(with_a_peer.serve_options.end(), {"--peer", peer.url()});
+    with_a_peer.token = peer.token();
+    return with_a_peer;
   }
 
   void expect_the_undisturbed_model(TestSystem& system, const OperationId& id) {
@@ -88,15 +99,67 @@ TEST_F(SeveralServers, AServerAndItsWorkerDieAndTheOtherGoesOn) {
 
 TEST_F(SeveralServers, AServerDiesAloneAndItsWorkerTurnsToTheOther) {
   TestSystem other(options(0));
-  SystemOptions with_a_peer = options(1);
-  with_a_peer.serve_options.insert(with_a_peer.serve_options.end(), {"--peer", other.url()});
-  with_a_peer.token = other.token();
-  TestSystem victim(with_a_peer);
+  TestSystem victim(options_with_a_peer(other));
   const OperationId id = victim.start_training(wish());
   victim.wait_for_step(id, 20);
   victim.kill_server();
   expect_the_undisturbed_model(other, id);
   EXPECT_EQ(other.operation(id).attempt, 1) << "its worker was never silent";
+}
+
+// Its connections are taken and nobody answers: a worker that waited for it as long as for a slow one would
+// lose its lease.
+TEST_F(SeveralServers, AServerThatHangsCostsNoWorkerItsLease) {
+  constexpr int kLeaseSeconds = 2;
+  SystemOptions short_lease = options(0);
+  short_lease.lease_seconds = kLeaseSeconds;
+  TestSystem other(short_lease);
+  short_lease.token = other.token();
+  TestSystem hanging(short_lease);
+  FaultProxy way;
+  way.forward_to(std::stoi(hanging.url().substr(hanging.url().rfind(':') + 1)));
+  std::vector<std::string> worker = shared_folders();
+  worker.insert(worker.end(), {"--url", way.url(), "--peer", other.url()});
+  hanging.start_worker("worker", worker);
+  const OperationId id = hanging.start_training({.strategy_yaml = demanding_strategy(5000)});
+  hanging.wait_for_step(id, 20);
+  way.set_mode(LinkMode::kBlackhole);
+  const std::int64_t step = other.operation(id).progress.context.global_step;
+  EXPECT_FALSE(eventually([&] { return other.operation(id).status != OperationStatus::kRunning; },
+                          std::chrono::seconds(3 * kLeaseSeconds)));
+  EXPECT_GT(other.operation(id).progress.context.global_step, step);
+  EXPECT_EQ(other.operation(id).attempt, 1);
+  EXPECT_TRUE(other.api().cancel(id, {}).ok());
+}
+
+// Whoever listens hears of everything, whichever server wrote it: in order, once, and with a reconnection
+// from where the connection was lost.
+TEST_F(SeveralServers, EventsReachWhoListensAtTheOtherServerOnceAndInOrderAlsoWhenTheFirstDies) {
+  TestSystem survivor(options(0));
+  TestSystem victim(options_with_a_peer(survivor));
+  const std::string token = "Authorization: Bearer " + survivor.token() + "\r\n";
+  const OperationId id = victim.start_training(wish());
+  StreamReader there(survivor.url(), id, "", token), here(victim.url(), id, "", token);
+  EXPECT_GE(there.events(3).size(), 3u) << there.received();
+  victim.wait_for_step(id, 20);
+  victim.kill_server();
+
+  std::vector<std::string> seen = here.all();
+  const std::string from = "Last-Event-ID: " + std::to_string(seen.size()) + "\r\n";
+  StreamReader again(survivor.url(), id, "", token + from);
+  expect_the_undisturbed_model(survivor, id);
+  const std::vector<std::string> rest = again.all();
+  EXPECT_GT(rest.size(), 2u) << "much happened after the first server's death";
+  seen.insert(seen.end(), rest.begin(), rest.end());
+
+  const auto history = survivor.api().events(id, {.after = 0, .limit = 1000});
+  ASSERT_TRUE(history.ok());
+  std::vector<std::string> told;
+  for (const api::OperationEvent& event : history->data.events)
+    told.push_back(std::string(to_string(event.kind)) + " " + std::to_string(event.sequence));
+  told.push_back("end");
+  EXPECT_EQ(there.all(), told);
+  EXPECT_EQ(seen, told);
 }
 
 // Frozen, it refuses nothing: whoever waits for it must notice by himself.

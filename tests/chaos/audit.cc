@@ -36,6 +36,8 @@ BEGIN
     wrong := 'attempt ' || OLD.attempt || ' became ' || NEW.attempt;
   ELSIF NEW.attempt = OLD.attempt AND OLD.owner <> NEW.owner THEN
     wrong := 'one attempt of two owners: ' || OLD.owner || ', ' || NEW.owner;
+  ELSIF NEW.attempt = OLD.attempt AND OLD.owner IS NOT NULL AND NEW.owner IS NULL AND NEW.status IN ('pending', 'running') THEN
+    wrong := 'an attempt lost its owner and goes on: ' || OLD.owner;
   ELSIF OLD.status = 'completed' AND (NEW.status <> 'completed' OR NEW.model_sha256 IS DISTINCT FROM OLD.model_sha256)
      OR OLD.status IN ('failed', 'cancelled') AND NEW.status <> OLD.status
         AND (NEW.status <> 'running' OR NEW.attempt = OLD.attempt) THEN

@@ -55,6 +55,16 @@ void write_whole(const fs::path& file, const std::string& text) {
   CHECK(replace_file_durably(file, text, 0600).ok(), "tests can write their own folder");
 }
 
+void make_mistakes(Command& command, const std::string& sql_edits) {
+  std::string preloaded = KTRDR_SQL_EDITS_LIBRARY;
+  for (auto& [name, value] : command.environment) {
+    if (name == "LD_PRELOAD") preloaded = std::exchange(value, "") + ":" + preloaded;
+  }
+  std::erase_if(command.environment, [](const auto& variable) { return variable.first == "LD_PRELOAD"; });
+  command.environment.insert(command.environment.end(),
+                             {{"LD_PRELOAD", preloaded}, {"KTRDR_SQL_EDITS", sql_edits}});
+}
+
 bool server_knows(const std::string& option) {
   return system_test::run({.program = program("ktrdr"), .arguments = {"serve", "--help"}}).out.find(option) !=
          std::string::npos;
@@ -180,8 +190,9 @@ void Cluster::add_server(std::size_t i, const ClusterOptions& options) {
     command.arguments.insert(command.arguments.end(),
                              {"--max-restarts", std::to_string(options.max_restarts)});
   }
-  servers_.push_back(std::make_unique<Member>(name, with_a_clock(name, std::move(command)),
-                                              data_dir / "server.url", score_));
+  command = with_a_clock(name, std::move(command));
+  if (!options.sql_edits.empty()) make_mistakes(command, options.sql_edits);
+  servers_.push_back(std::make_unique<Member>(name, std::move(command), data_dir / "server.url", score_));
   servers_.back()->start();
 }
 

@@ -60,6 +60,7 @@ class Member {
 struct ClusterOptions {
   int max_restarts = 0;                  // used when the server knows the option
   std::optional<std::string> no_mounts;  // why nothing can be mounted
+  std::string sql_edits;                 // the servers' mistake: see mutant.h
 };
 
 class Cluster {

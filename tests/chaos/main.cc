@@ -8,6 +8,7 @@
 #include "audit.h"
 #include "ktrdr/checkpoints/file_checkpoint_store.h"
 #include "mount_namespace.h"
+#include "mutant.h"
 #include "nemesis.h"
 #include "person.h"
 #include "postman.h"
@@ -22,6 +23,8 @@ constexpr std::size_t kPeople = 3;
 constexpr Duration kShortestRound = std::chrono::seconds(15), kRound = std::chrono::seconds(45);
 constexpr Duration kRevivedWithin = std::chrono::seconds(60);
 constexpr Duration kAllDoneWithin = std::chrono::seconds(120);
+constexpr Duration kRoundOfAMutant = std::chrono::seconds(8);
+constexpr int kRoundsOfAMutant = 5;
 
 struct Options {
   double minutes = 3;
@@ -44,6 +47,8 @@ class Run {
   Run(const Options& options, const std::vector<Recipe>& recipes, Score& score);
 
   void round(Duration rage_for);
+  // The same without the patience until all has completed: with a mistake some never may.
+  void short_round(Duration rage_for);
 
  private:
   World world() const;
@@ -54,6 +59,8 @@ class Run {
   void expect_that_all_move();
   void expect_that_all_complete();
   void be_busy(bool busy);
+  void rage_and_revive(Duration rage_for);
+  void count_what_was_refused();
   bool tended(const std::function<bool()>& condition, Duration within);
 
   const std::vector<Recipe>& recipes_;
@@ -65,7 +72,7 @@ class Run {
   std::unique_ptr<WayIn> way_in_;
   std::vector<std::unique_ptr<Person>> people_;
   std::unique_ptr<Postman> postman_;
-  std::int64_t refused_before_ = 0;
+  std::int64_t refused_before_ = 0, refused_by_hand_before_ = 0;
 };
 
 std::unique_ptr<checkpoints::FileCheckpointStore> open_store(const std::filesystem::path& folder) {
@@ -118,21 +125,40 @@ void Run::be_busy(bool busy) {
 }
 
 void Run::round(Duration rage_for) {
+  rage_and_revive(rage_for);
+  expect_that_all_move();
+  expect_that_all_complete();
+  count_audit(cluster_.database(), Cluster::kDatabase, score_);
+  count_what_was_refused();
+}
+
+void Run::short_round(Duration rage_for) {
+  rage_and_revive(rage_for);
+  expect_that_all_move();
+  count_audit(cluster_.database(), Cluster::kDatabase, score_);
+}
+
+void Run::rage_and_revive(Duration rage_for) {
   be_busy(true);
   nemesis_.rage(rage_for);
   be_busy(false);
   const bool revived =
       nemesis_.calm(kRevivedWithin) && tended([&] { return everybody_found_a_server(); }, kRevivedWithin);
   if (!revived) score_.wrong(Count::kStrangeAnswers, "not everything came back when the faults had stopped");
-  expect_that_all_move();
-  expect_that_all_complete();
-  count_audit(cluster_.database(), Cluster::kDatabase, score_);
+}
+
+void Run::count_what_was_refused() {
   std::int64_t refused = 0;
   for (std::size_t worker = 0; worker < kWorkers; ++worker) {
     for (std::size_t server = 0; server < kServers; ++server)
       refused += cluster_.worker_link(worker, server).counted();
   }
-  score_.add(Count::kStaleWritesRefusedOfWorkers, refused - std::exchange(refused_before_, refused));
+  const std::int64_t of_workers = refused - std::exchange(refused_before_, refused);
+  const std::int64_t by_hand_so_far = score_.of(Count::kStaleWritesRefusedByHand);
+  const std::int64_t by_hand = by_hand_so_far - std::exchange(refused_by_hand_before_, by_hand_so_far);
+  score_.add(Count::kStaleWritesRefusedOfWorkers, of_workers);
+  if (of_workers + by_hand == 0)
+    score_.wrong(Count::kRoundsThatProveNothing, "no write of a superseded attempt was refused");
 }
 
 // ---- when the faults have stopped ----
@@ -207,18 +233,16 @@ void Run::expect_that_all_complete() {
   }
 }
 
-int run(const Options& options, const std::optional<std::string>& no_mounts) {
+int run(const Options& options) {
   const SystemClock clock;
   Score score;
-  Options with_means = options;
-  with_means.cluster.no_mounts = no_mounts;
   std::fprintf(stderr, "chaos: seed %llu, %.1f minutes\n", static_cast<unsigned long long>(options.seed),
                options.minutes);
   const std::vector<Recipe> recipes = trained_recipes();
   const Duration length(static_cast<Duration::rep>(options.minutes * 60'000));
   const Duration end = clock.monotonic() + length;
   {
-    Run run(with_means, recipes, score);
+    Run run(options, recipes, score);
     // A slow machine gets as much time again to strike as often as was asked for.
     const auto enough = [&] {
       return score.kills() >= options.at_least.kills && score.freezes() >= options.at_least.freezes;
@@ -233,6 +257,30 @@ int run(const Options& options, const std::optional<std::string>& no_mounts) {
   if (::testing::UnitTest::GetInstance()->ad_hoc_test_result().Failed())
     score.wrong(Count::kStrangeAnswers, "answers differ from the OpenAPI document; see above");
   return score.print(options.at_least) ? 0 : 1;
+}
+
+bool is_found(const Mutant& mutant, const Options& options, const std::vector<Recipe>& recipes) {
+  Score score;
+  Options with_mistake = options;
+  with_mistake.cluster.sql_edits = mutant.edits;
+  Run run(with_mistake, recipes, score);
+  for (int i = 0; i < kRoundsOfAMutant && score.of(mutant.goes_wrong) == 0; ++i)
+    run.short_round(kRoundOfAMutant);
+  const std::int64_t count = score.of(mutant.goes_wrong);
+  std::printf("| %-45s | %-68s | %6lld | %-8s |\n", mutant.name, name_of(mutant.goes_wrong),
+              static_cast<long long>(count), count > 0 ? "found" : "SURVIVED");
+  std::fflush(stdout);
+  return count > 0;
+}
+
+// Each mistake must make its own count wrong. What else it does to the answers is not worth a line.
+int run_mutants(const Options& options) {
+  auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
+  delete listeners.Release(listeners.default_result_printer());
+  const std::vector<Recipe> recipes = trained_recipes();
+  bool all_found = true;
+  for (const Mutant& mutant : mutants()) all_found = is_found(mutant, options, recipes) && all_found;
+  return all_found ? 0 : 1;
 }
 
 }  // namespace
@@ -254,6 +302,10 @@ int main(int argc, char** argv) {
   app.add_option("--max-restarts", options.cluster.max_restarts,
                  "Handed to the servers when they know it; 0: people resume everything")
       ->capture_default_str();
+  bool with_mutants = false;
+  app.add_flag("--mutants", with_mutants,
+               "Instead: makes the product's mistakes one at a time, and fails when one is not found");
   CLI11_PARSE(app, argc, argv);
-  return ktrdr::chaos::run(options, no_mounts);
+  options.cluster.no_mounts = no_mounts;
+  return with_mutants ? ktrdr::chaos::run_mutants(options) : ktrdr::chaos::run(options);
 }

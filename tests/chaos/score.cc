@@ -1,6 +1,9 @@
 #include "score.h"
 
+#include <algorithm>
 #include <cstdio>
+
+#include "ktrdr/core/check.h"
 
 namespace ktrdr::chaos {
 namespace {
@@ -22,6 +25,7 @@ constexpr Row kRows[] = {
      Must::kBePositive},
     {Count::kStaleWritesRefusedOfWorkers, "writes of superseded attempts refused, of real workers",
      Must::kBePositive},
+    {Count::kRoundsThatProveNothing, "rounds in which none was refused", Must::kBeZero},
     {Count::kOperationsStuck, "operations stuck two leases after the faults stop", Must::kBeZero},
     {Count::kHistoriesWrong, "histories with a missing or doubled epoch", Must::kBeZero},
     {Count::kRepeatsAnsweredOtherwise, "repeated requests with another answer", Must::kBeZero},
@@ -87,15 +91,20 @@ bool print_at_least(const std::string& name, std::int64_t value, std::int64_t bo
 
 const char* name_of(Fault fault) { return kFaults[index(fault)]; }
 
+const char* name_of(Count count) {
+  const auto* row =
+      std::find_if(std::begin(kRows), std::end(kRows), [&](const Row& one) { return one.count == count; });
+  CHECK(row != std::end(kRows), "every count has a row");
+  return row->name;
+}
+
 void Score::add(Count count, std::int64_t by) { counts_.lock()->counts[index(count)] += by; }
 
 std::int64_t Score::of(Count count) { return counts_.lock()->counts[index(count)]; }
 
 void Score::wrong(Count count, const std::string& what) {
   add(count);
-  for (const Row& row : kRows) {
-    if (row.count == count) std::fprintf(stderr, "WRONG: %s: %s\n", row.name, what.c_str());
-  }
+  std::fprintf(stderr, "WRONG: %s: %s\n", name_of(count), what.c_str());
 }
 
 void Score::struck(Fault fault) { ++counts_.lock()->faults[index(fault)]; }

@@ -20,7 +20,8 @@ enum class Count {
   kHistoriesWrong,
   kRepeatsAnsweredOtherwise,
   kStrangeAnswers,
-  kRewinds,  // no fault of ours damages a file
+  kRewinds,                 // no fault of ours damages a file
+  kRoundsThatProveNothing,  // no write of a superseded attempt was there to be refused
   // must be more than 0, else the run proves nothing
   kOperationsAcknowledged,
   kOperationsCompleted,
@@ -55,6 +56,7 @@ enum class Fault {
 };
 
 const char* name_of(Fault fault);
+const char* name_of(Count count);
 
 class Score {
  public:

@@ -122,7 +122,7 @@ void ServerLife::every(Duration interval, std::function<void()> work) {
 
 // As the control plane's loop does.
 void ServerLife::watch_leases() {
-  if (operations.take_store_trouble(lease_watch_.interval())) return lease_watch_.forget();
+  if (operations.take_store_trouble(lease_watch_.longest_heartbeat_in_store())) return lease_watch_.forget();
   const auto pulses = rows_.pulses();
   if (!pulses.ok()) return lease_watch_.forget();
   for (const storage::Pulse& silent : lease_watch_.observe(*pulses, cluster_.world.clock.monotonic())) {

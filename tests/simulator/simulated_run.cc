@@ -135,8 +135,7 @@ void SimulatedRun::write_checkpoints() {
 void SimulatedRun::heartbeats() {
   do {
     attempt_.heartbeat();
-    world_.scheduler.wait(attempt_.assignment().heartbeat_interval,
-                          [this] { return training_ended_ || beat_now_; });
+    world_.scheduler.wait(attempt_.until_next_heartbeat(), [this] { return training_ended_ || beat_now_; });
     beat_now_ = false;
   } while (!training_ended_);
   ended_ = true;

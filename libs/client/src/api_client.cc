@@ -78,7 +78,7 @@ Result<HttpAnswer> ApiClient::send(const Call& call) {
   HttpRequest request{.method = call.method,
                       .url = server_.url + "/api/v1" + call.path,
                       .body = call.body,
-                      .timeout = timeout_};
+                      .timeout = call.within.value_or(timeout_)};
   if (!server_.token.empty()) request.headers.push_back({"Authorization", "Bearer " + server_.token});
   const bool may_repeat = !call.idempotency_key.empty();
   if (may_repeat) request.headers.push_back({"Idempotency-Key", call.idempotency_key});
@@ -173,21 +173,26 @@ Result<std::vector<api::WorkerInfo>> ApiClient::workers() {
 
 // ---- for workers ----
 
-Result<api::WorkerInfo> ApiClient::register_worker(const api::WorkerRegistration& registration) {
-  return ask<api::WorkerInfo>({"POST", "/workers/register", api::to_json(registration)});
+Result<api::WorkerInfo> ApiClient::register_worker(const api::WorkerRegistration& registration,
+                                                   std::optional<Duration> within) {
+  return ask<api::WorkerInfo>(
+      {.method = "POST", .path = "/workers/register", .body = api::to_json(registration), .within = within});
 }
 
 Result<api::TrainingJob> ApiClient::job(const OperationId& id) {
   return ask<api::TrainingJob>({"GET", path_of(id, "/job")});
 }
 
-Result<api::ClaimAnswer> ApiClient::claim(const OperationId& id, const api::ClaimRequest& request) {
-  return ask<api::ClaimAnswer>({"POST", path_of(id, "/claim"), api::to_json(request)});
+Result<api::ClaimAnswer> ApiClient::claim(const OperationId& id, const api::ClaimRequest& request,
+                                          std::optional<Duration> within) {
+  return ask<api::ClaimAnswer>(
+      {.method = "POST", .path = path_of(id, "/claim"), .body = api::to_json(request), .within = within});
 }
 
-Result<api::HeartbeatAnswer> ApiClient::heartbeat(const OperationId& id,
-                                                  const api::HeartbeatRequest& request) {
-  return ask<api::HeartbeatAnswer>({"POST", path_of(id, "/heartbeat"), api::to_json(request)});
+Result<api::HeartbeatAnswer> ApiClient::heartbeat(const OperationId& id, const api::HeartbeatRequest& request,
+                                                  std::optional<Duration> within) {
+  return ask<api::HeartbeatAnswer>(
+      {.method = "POST", .path = path_of(id, "/heartbeat"), .body = api::to_json(request), .within = within});
 }
 
 Result<api::CommitCheckpointAnswer> ApiClient::commit_checkpoint(
@@ -196,8 +201,10 @@ Result<api::CommitCheckpointAnswer> ApiClient::commit_checkpoint(
 }
 
 Result<api::CommitCheckpointAnswer> ApiClient::rewind(const OperationId& id,
-                                                      const api::RewindRequest& request) {
-  return ask<api::CommitCheckpointAnswer>({"POST", path_of(id, "/rewind"), api::to_json(request)});
+                                                      const api::RewindRequest& request,
+                                                      std::optional<Duration> within) {
+  return ask<api::CommitCheckpointAnswer>(
+      {.method = "POST", .path = path_of(id, "/rewind"), .body = api::to_json(request), .within = within});
 }
 
 Result<api::AppliedAnswer> ApiClient::complete(const OperationId& id, const api::CompleteRequest& request) {

@@ -234,7 +234,7 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
 
 void ControlPlane::Parts::start_loops() {
   using services::PeriodicTask;
-  dispatch_loop = std::make_unique<PeriodicTask>("dispatch", std::min(kDispatch, lease / 8),
+  dispatch_loop = std::make_unique<PeriodicTask>("dispatch", std::min(kDispatch, lease_watch.interval()),
                                                  [this] { dispatcher.dispatch_waiting(); });
   lease_loop = std::make_unique<PeriodicTask>("leases", lease_watch.interval(), [this] { watch_leases(); });
   waiters_loop =
@@ -251,7 +251,7 @@ void ControlPlane::Parts::start_local_workers() {
 
 void ControlPlane::Parts::watch_leases() {
   // While the store takes no heartbeats, a row that stands still says nothing about its worker.
-  if (operations.take_store_trouble(lease_watch.interval())) return lease_watch.forget();
+  if (operations.take_store_trouble(lease_watch.longest_heartbeat_in_store())) return lease_watch.forget();
   const auto pulses = operations_repository->pulses();
   if (!pulses.ok()) {
     lease_watch.forget();  // what we could not see, we did not watch

@@ -6,7 +6,7 @@ namespace ktrdr::services {
 
 std::vector<storage::Pulse> LeaseWatch::observe(const std::vector<storage::Pulse>& pulses, Duration now) {
   // A gap means that we did not watch: this process was frozen or starved, and perhaps so were its sockets.
-  if (now - last_look_ > 2 * interval() + std::chrono::milliseconds(250)) forget();
+  if (now - last_look_ > longest_gap()) forget();
   last_look_ = now;
 
   std::map<OperationId, Seen> still_there;

@@ -32,6 +32,20 @@ TEST(LeaseWatch, FindsAWorkerThatStoodStillForAWholeLease) {
   EXPECT_EQ(look(watch, 108s, 108s, pulse(5)).size(), 1u);
 }
 
+// A worker's death costs the rest of a lease at most: the figure is 1.5 leases until somebody else trains.
+TEST(LeaseWatch, AWorkerThatDiedIsFoundATenthOfALeaseAfterItsLeaseAtTheLatest) {
+  LeaseWatch watch(kLease);
+  look(watch, 100s, 110s, pulse(5));
+  Duration now = 110s + watch.interval();
+  const Duration last_beat = now + 1ms;  // just after a look
+  watch.observe({pulse(5)}, now);
+  do {
+    now += watch.interval();
+  } while (watch.observe({pulse(6)}, now).empty());
+  EXPECT_GE(now - last_beat, kLease);
+  EXPECT_LE(now - last_beat, kLease + kLease / 10);
+}
+
 TEST(LeaseWatch, ABeatBeginsANewLease) {
   LeaseWatch watch(kLease);
   look(watch, 100s, 107s, pulse(5));

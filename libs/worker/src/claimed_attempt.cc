@@ -70,6 +70,7 @@ bool ClaimedAttempt::heartbeat() {
   const auto answer = server_.heartbeat(assignment_.operation, beat);
   if (answer.ok()) {
     report_.acknowledge(unsent);
+    if (unsent.phase != api::Phase::kPreparing) has_told_of_training_ = true;
     if (answer->cancel) stop_.request(StopRequest::kCancel);
     return true;
   }
@@ -80,6 +81,10 @@ bool ClaimedAttempt::heartbeat() {
     checkpoints_.abandon();
   }
   return false;
+}
+
+Duration ClaimedAttempt::until_next_heartbeat() const {
+  return has_told_of_training_ ? assignment_.heartbeat_interval : assignment_.heartbeat_interval / 4;
 }
 
 // The last word carries one piece of what is unsent, like every request; what is more goes ahead of it. With

@@ -69,8 +69,7 @@ void TrainingRun::heartbeats() {
   pthread_setname_np(pthread_self(), "heartbeat");
   const auto ended = [this] {
     return life_.wait(
-        attempt_.assignment().heartbeat_interval,
-        [](Life& life) { return life.training_ended || life.beat_now; },
+        attempt_.until_next_heartbeat(), [](Life& life) { return life.training_ended || life.beat_now; },
         [](Life& life, bool) {
           life.beat_now = false;
           return life.training_ended;

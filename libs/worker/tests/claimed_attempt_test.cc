@@ -66,8 +66,7 @@ TEST(ClaimedAttempt, GoesOnWhenOneOfSeveralServersDoesNotKnowIt) {
   Bench bench({stranger.url()});
   bench.server.answer(kBeat, {.hang_up = true});
   bench.server.answer(kBeat, kTaken);
-  EXPECT_FALSE(bench.attempt.heartbeat()) << "its server is away";
-  EXPECT_FALSE(bench.attempt.heartbeat()) << "the other one is of another store";
+  EXPECT_FALSE(bench.attempt.heartbeat()) << "its server is away, and the other one is of another store";
   EXPECT_TRUE(bench.attempt.heartbeat());
   EXPECT_EQ(stranger.requests(kBeat).size(), 1u);
   EXPECT_FALSE(bench.attempt.stop().is_set());
@@ -79,9 +78,23 @@ TEST(ClaimedAttempt, IsGivenUpWhenOneOfSeveralServersKnowsThatItIsNotOurs) {
   Bench bench({peer.url()});
   bench.server.answer(kBeat, refusal(404, "NOT_FOUND"));
   EXPECT_FALSE(bench.attempt.heartbeat());
-  EXPECT_FALSE(bench.attempt.has_given_up());
-  EXPECT_FALSE(bench.attempt.heartbeat());
   EXPECT_TRUE(bench.attempt.has_given_up());
+}
+
+// So that a start or a resume is seen soon, and not a whole interval after it.
+TEST(ClaimedAttempt, SpeaksMoreOftenUntilItHasToldOfTraining) {
+  Bench bench;
+  const Duration interval = bench.attempt.assignment().heartbeat_interval;
+  bench.server.answer(kBeat, {.hang_up = true});
+  bench.server.answer(kBeat, kTaken);
+  bench.attempt.report().set_phase(api::Phase::kTraining);
+  EXPECT_FALSE(bench.attempt.heartbeat());
+  EXPECT_EQ(bench.attempt.until_next_heartbeat(), interval / 4);
+  EXPECT_TRUE(bench.attempt.heartbeat());
+  EXPECT_EQ(bench.attempt.until_next_heartbeat(), interval);
+  bench.attempt.report().set_phase(api::Phase::kSaving);
+  EXPECT_TRUE(bench.attempt.heartbeat());
+  EXPECT_EQ(bench.attempt.until_next_heartbeat(), interval);
 }
 
 }  // namespace

@@ -114,6 +114,12 @@ TEST_F(ChaosAudit, FindsAnAttemptThatChangesHands) {
   EXPECT_EQ(found(Count::kStaleWritesAccepted), 1);
 }
 
+// Somebody else could claim it then, and both would be within their rights.
+TEST_F(ChaosAudit, FindsAnAttemptThatIsGivenAwayWithoutANewNumber) {
+  change("owner = NULL");
+  EXPECT_EQ(found(Count::kStaleWritesAccepted), 1);
+}
+
 TEST_F(ChaosAudit, FindsAnAttemptThatGoesBackOrSkips) {
   change("attempt = 3");
   change("attempt = 1");

@@ -70,13 +70,18 @@ class ApiClient {
 
   // ---- for workers: every write names (attempt, worker_id), so repeating one is safe; kStale means stop
   // ----
-  Result<api::WorkerInfo> register_worker(const api::WorkerRegistration& registration);
+  // `within`: instead of the client's timeout, for what a lease hangs on.
+  Result<api::WorkerInfo> register_worker(const api::WorkerRegistration& registration,
+                                          std::optional<Duration> within = {});
   Result<api::TrainingJob> job(const OperationId& id);
-  Result<api::ClaimAnswer> claim(const OperationId& id, const api::ClaimRequest& request);
-  Result<api::HeartbeatAnswer> heartbeat(const OperationId& id, const api::HeartbeatRequest& request);
+  Result<api::ClaimAnswer> claim(const OperationId& id, const api::ClaimRequest& request,
+                                 std::optional<Duration> within = {});
+  Result<api::HeartbeatAnswer> heartbeat(const OperationId& id, const api::HeartbeatRequest& request,
+                                         std::optional<Duration> within = {});
   Result<api::CommitCheckpointAnswer> commit_checkpoint(const OperationId& id,
                                                         const api::CommitCheckpointRequest& request);
-  Result<api::CommitCheckpointAnswer> rewind(const OperationId& id, const api::RewindRequest& request);
+  Result<api::CommitCheckpointAnswer> rewind(const OperationId& id, const api::RewindRequest& request,
+                                             std::optional<Duration> within = {});
   Result<api::AppliedAnswer> complete(const OperationId& id, const api::CompleteRequest& request);
   Result<api::AppliedAnswer> fail(const OperationId& id, const api::FailRequest& request);
   Result<api::AppliedAnswer> stopped(const OperationId& id, const api::StoppedRequest& request);
@@ -84,7 +89,8 @@ class ApiClient {
  private:
   struct Call {
     std::string method, path, body;
-    std::string idempotency_key;  // not empty: may be repeated
+    std::string idempotency_key = {};  // not empty: may be repeated
+    std::optional<Duration> within = {};
   };
   template <class Answer>
   Result<Answer> ask(const Call& call);

@@ -27,8 +27,15 @@ class LeaseWatch {
   // What was seen so far says nothing any more (the store could not be read).
   void forget() { seen_.clear(); }
 
-  // How often observe() must be called; a gap of more than twice that counts as a freeze of our own.
-  Duration interval() const { return lease_ / 8; }
+  // How often observe() is to be called. Each look may come that much too late, once for the last heartbeat
+  // and once for the end of the lease.
+  Duration interval() const { return lease_ / 20; }
+
+  // When the store takes longer for a heartbeat, a row that stands still says nothing about its worker.
+  Duration longest_heartbeat_in_store() const { return lease_ / 8; }
+
+  // A longer time between two looks counts as a freeze of our own.
+  Duration longest_gap() const { return lease_ / 4 + std::chrono::milliseconds(250); }
 
  private:
   struct Seen {

@@ -39,6 +39,9 @@ class ClaimedAttempt {
   // not take it.
   bool heartbeat();
 
+  // Sooner while nobody knows yet that the training goes on: the server tells people what it heard.
+  Duration until_next_heartbeat() const;
+
   // What is to be said of a training that ended so; nothing when the server has refused this attempt. A model
   // is published first (rule 12). Says ahead, by heartbeats, what a last word can't carry.
   using Publish =
@@ -68,6 +71,7 @@ class ClaimedAttempt {
   training::StopSignal stop_;
   CheckpointPipeline checkpoints_;
   std::atomic<Duration::rep> give_up_at_ms_;
+  std::atomic<bool> has_told_of_training_ = false;
 };
 
 template <class Pause>

@@ -1,5 +1,6 @@
-// What a worker asks its server. Every call asks once and answers; silence never stops a worker, so whoever
-// calls decides how long to go on asking. Safe to call from any thread.
+// What a worker asks its server. Every call asks once (with several servers, each once at most) and answers;
+// silence never stops a worker, so whoever calls decides how long to go on asking. Safe to call from any
+// thread.
 #pragma once
 
 #include "ktrdr/api/training.h"
