@@ -41,7 +41,7 @@ check_links() {
 
 # Pages that say which code and which test keeps a promise. A citation is a link, a colon, and the words that must be
 # in that file: [resume.h](../libs/.../resume.h): `restore_from_checkpoint`, `TrainingResumeContext`.
-cited_pages="docs/seed.md docs/acceptance.md docs/supervision.md"
+cited_pages="docs/seed.md docs/acceptance.md docs/supervision.md docs/checkpoints.md"
 
 # Every citation of a page, a line each: file, tab, word.
 citations_of() {

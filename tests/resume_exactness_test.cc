@@ -6,6 +6,8 @@
 #include <fstream>
 #include <random>
 
+#include "ktrdr/checkpoints/file_checkpoint_store.h"
+#include "support/saving_zombie.h"
 #include "support/test_system.h"
 
 namespace ktrdr::system_test {
@@ -182,6 +184,13 @@ TEST(ResumeExactness, AZombieIsRefusedAndChangesNothing) {
              return worker.name == "alpha" && worker.status == "available";
            });
   })) << "the zombie has stopped its training and is free again";
+}
+
+TEST(ResumeExactness, AZombieThatSavesBesideItsSuccessorDisturbsNothing) {
+  TestSystem system({.local_workers = 0});
+  auto objects = checkpoints::FileCheckpointStore::open(system.data_dir() / "checkpoints");
+  ASSERT_TRUE(objects.ok());
+  expect_a_zombie_disturbs_nothing(system, *objects, wish(), undisturbed().fingerprint);
 }
 
 TEST(ResumeExactness, ADamagedNewestCheckpointFallsBackAndSaysSo) {

@@ -2,8 +2,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "ktrdr/checkpoints/open_checkpoint_store.h"
 #include "ktrdr/s3/s3_bucket.h"
 #include "ktrdr/s3/testing/swift_server.h"
+#include "support/saving_zombie.h"
 #include "support/test_system.h"
 
 namespace ktrdr::system_test {
@@ -14,15 +16,22 @@ using s3::testing::SwiftServer;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
+using Fingerprint = std::map<std::string, std::string>;
+
 TrainingWish wish() { return {.strategy_yaml = demanding_strategy(40)}; }
 
-const std::map<std::string, std::string>& undisturbed() {
-  static const auto fingerprint = [] {
-    TestSystem system;
-    const OperationId id = system.start_training(wish());
-    system.wait_for_status(id, OperationStatus::kCompleted);
-    return fingerprint_of(system, id);
-  }();
+// A save into the bucket takes a second or two on a slow machine, and several must be seen.
+TrainingWish long_wish() { return {.strategy_yaml = demanding_strategy(400)}; }
+
+Fingerprint train_undisturbed(const TrainingWish& wish) {
+  TestSystem system;
+  const OperationId id = system.start_training(wish);
+  system.wait_for_status(id, OperationStatus::kCompleted);
+  return fingerprint_of(system, id);
+}
+
+const Fingerprint& undisturbed() {
+  static const Fingerprint fingerprint = train_undisturbed(wish());
   return fingerprint;
 }
 
@@ -104,6 +113,17 @@ TEST(S3Checkpoints, TheStatsAreWhatLiesInTheBucket) {
   ASSERT_TRUE(system.api().delete_checkpoint(id).ok());
   EXPECT_EQ(system.api().checkpoint_stats()->kept_checkpoints, 0);
   EXPECT_EQ(bytes_in_it(), 0);
+}
+
+TEST(S3Checkpoints, AZombieThatSavesBesideItsSuccessorDisturbsNothing) {
+  const Fingerprint expected = train_undisturbed(long_wish());
+  const std::string place = SwiftServer::shared().place(s3::testing::fresh_prefix());
+  SystemOptions options = with_bucket(place);
+  options.local_workers = 0;
+  TestSystem system(options);
+  const auto objects = checkpoints::open_checkpoint_store(place, SwiftServer::shared().environment());
+  ASSERT_TRUE(objects.ok()) << objects.error().describe();
+  expect_a_zombie_disturbs_nothing(system, **objects, long_wish(), expected, {"--checkpoints", place});
 }
 
 TEST(S3Checkpoints, AWrongSecretIsSaidAtTheStart) {

@@ -34,6 +34,16 @@ class SessionHost {
   virtual void session_ended(Session* session) = 0;
 };
 
+// An answer whose body goes on. Not inside Session: clang can't make an optional of a class in a class whose
+// members have defaults.
+struct OutgoingStream {
+  std::shared_ptr<BodyStream> body;
+  boost::beast::http::response<boost::beast::http::empty_body> head;
+  std::optional<boost::beast::http::response_serializer<boost::beast::http::empty_body>> serializer;
+  std::string chunk;  // on its way
+  bool is_writing = false;
+};
+
 //   idle --first byte--> reading head --admitted--> reading body --> handling --answered--> writing --+
 //    ^                        |  \------ no body -------------------->^                     ^  |      |
 //    |                        +------- refused, malformed, timed out -----------------------+  |      |
@@ -93,14 +103,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   boost::beast::flat_buffer buffer_;
   std::optional<boost::beast::http::request_parser<boost::beast::http::string_body>> parser_;
   std::optional<boost::beast::http::response<boost::beast::http::string_body>> response_;
-  struct Stream {
-    std::shared_ptr<BodyStream> body;
-    boost::beast::http::response<boost::beast::http::empty_body> head;
-    std::optional<boost::beast::http::response_serializer<boost::beast::http::empty_body>> serializer;
-    std::string chunk;  // on its way
-    bool is_writing = false;
-  };
-  std::optional<Stream> stream_;
+  std::optional<OutgoingStream> stream_;
   std::optional<Admitted> admitted_;
   std::shared_ptr<AnswerSlot> slot_;
   Phase phase_ = Phase::kIdle;

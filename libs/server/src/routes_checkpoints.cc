@@ -59,7 +59,7 @@ Result<api::CheckpointResponse> show_checkpoint(RouteContext& context, const Ope
 }
 
 Result<api::CheckpointListResponse> list_checkpoints(RouteContext& context, const CheckpointsQuery& query) {
-  storage::CheckpointQuery list{.limit = query.limit};
+  storage::CheckpointQuery list{.limit = query.limit, .with_total = !query.cursor};
   if (query.older_than_days)
     list.created_before = context.checkpoints.moment_before(*query.older_than_days * kDay);
   TRY_ASSIGN(list.after, place_of(query.cursor));

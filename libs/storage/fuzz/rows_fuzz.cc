@@ -36,6 +36,12 @@ constexpr Column kColumns[] = {{"operations", "metadata"},
                                {"operations", "checkpoint_attempt"},
                                {"operations", "checkpoint_sequence"},
                                {"operations", "parent_operation_id"},
+                               {"operations", "restarts"},
+                               {"operations", "restart_cause"},
+                               {"operations", "restart_reason"},
+                               {"operations", "restarted_worker"},
+                               {"operations", "failed_epoch"},
+                               {"operations", "failed_batch"},
                                {"requests", "request"},
                                {"checkpoints", "checkpoint_type"},
                                {"checkpoints", "dropped"},
@@ -149,7 +155,8 @@ void read_everything(OperationsRepository& store) {
     if (events.ok()) api::to_json(api::EventsData{id.value, events->events, events->last_sequence});
   }
   check(store.list({}));
-  check(store.list_checkpoints({}));
+  check(store.list_checkpoints({.with_total = true}));
+  check(store.list_checkpoints({.created_before = "~", .with_total = true}));
   check(store.checkpoint_totals());
   check(store.pulses());
   check(store.waiting(10));

@@ -388,7 +388,7 @@ class MemoryRepository final : public OperationsRepository {
       if (!current || current->info.created_at >= query.created_before.value_or("~")) continue;
       page.checkpoints.push_back({id, entry.stored.operation.version, current->info});
     }
-    page.total_count = static_cast<std::int64_t>(page.checkpoints.size());
+    if (query.with_total) page.total_count = static_cast<std::int64_t>(page.checkpoints.size());
     page.next = cut(page.checkpoints, query.after, 0, query.limit);
     return page;
   }

@@ -165,7 +165,13 @@ ALTER TABLE operations ADD COLUMN failed_epoch INTEGER NOT NULL DEFAULT -1;
 ALTER TABLE operations ADD COLUMN failed_batch INTEGER NOT NULL DEFAULT -1;
 )sql";
 
-constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists}, {4, kEvents}, {5, kRestarts}};
+// How many operations have a checkpoint: one of each is the current one.
+constexpr const char* kCheckpointTotal = R"sql(
+CREATE INDEX operations_with_checkpoint ON operations (operation_id) WHERE checkpoint_attempt IS NOT NULL;
+)sql";
+
+constexpr Migration kMigrations[] = {{1, kTables}, {2, kCounters}, {3, kLists},
+                                     {4, kEvents}, {5, kRestarts}, {6, kCheckpointTotal}};
 
 Result<std::int64_t> number_of(SqliteConnection& connection, std::string_view sql) {
   TRY_ASSIGN(const Rows rows, connection.execute(sql, {}));

@@ -84,10 +84,25 @@ std::optional<PageKey> cut(std::vector<Item>& items, std::int64_t limit) {
   return place_of(items.back());
 }
 
-Filter selected(const CheckpointQuery& query) {
+// Each operation has one current checkpoint, so without a bound an index of the operations knows their
+// number.
+Result<std::int64_t> count(Session& session, const CheckpointQuery& query) {
+  if (!query.created_before)
+    return number(session, "SELECT COUNT(*) FROM operations WHERE checkpoint_attempt IS NOT NULL AND ", {});
   Filter filter;
-  if (query.created_before) filter.sql += " AND c.created_at < " + filter.next(*query.created_before);
-  return filter;
+  filter.sql = "c.created_at < " + filter.next(*query.created_before);
+  return number(session,
+                "SELECT COUNT(*) FROM checkpoints c JOIN operations o ON o.operation_id = c.operation_id"
+                " AND o.checkpoint_attempt = c.attempt AND o.checkpoint_sequence = c.sequence WHERE ",
+                filter);
+}
+
+// Where the page begins: after both bounds. They become one, or SQLite would seek by the time alone and read
+// all that lies between it and the place.
+std::optional<PageKey> beginning(const CheckpointQuery& query) {
+  if (!query.created_before) return query.after;
+  const PageKey bound{*query.created_before, ""};  // before every operation of that moment
+  return query.after ? std::min(*query.after, bound) : bound;
 }
 
 }  // namespace
@@ -114,15 +129,12 @@ Result<std::vector<api::Operation>> SqlOperationsRepository::children(const Oper
 
 Result<CheckpointPage> SqlOperationsRepository::list_checkpoints(const CheckpointQuery& query) {
   return read_job<CheckpointPage>(*database_, [&](Session& session) -> Result<CheckpointPage> {
-    Filter filter = selected(query);
     CheckpointPage page;
-    TRY_ASSIGN(
-        page.total_count,
-        number(session,
-               "SELECT COUNT(*) FROM checkpoints c JOIN operations o ON o.operation_id = c.operation_id"
-               " AND o.checkpoint_attempt = c.attempt AND o.checkpoint_sequence = c.sequence WHERE ",
-               filter));
-    if (query.after) filter.comes_after("c.created_at, c.operation_id", *query.after);
+    if (query.with_total) {
+      TRY_ASSIGN(page.total_count, count(session, query));
+    }
+    Filter filter;
+    if (const auto place = beginning(query)) filter.comes_after("c.created_at, c.operation_id", *place);
     const std::string limit = filter.next(page_length(query.limit) + 1);
     TRY_ASSIGN(page.checkpoints,
                load_current_checkpoints(

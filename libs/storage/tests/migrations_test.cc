@@ -71,6 +71,7 @@ TEST_F(Migrations, EverySchemaIsWalkedToTheNewestWithItsRows) {
     const OperationPage page = value_of(store->list({.status = api::OperationStatus::kPending}));
     EXPECT_EQ(page.total_count, 2) << steps;
     EXPECT_EQ(page.active_count, 3) << steps;
+    EXPECT_EQ(value_of(store->list_checkpoints({.with_total = true})).total_count, 1) << steps;
     EXPECT_EQ(value_of(store->events({"op_new"}, {})).last_sequence, 0) << "no history before this schema";
     EXPECT_THAT(store->claim({"op_new"}, {1, {"worker-2"}}, ""), IsOk());
     const EventPage history = value_of(store->events({"op_new"}, {}));

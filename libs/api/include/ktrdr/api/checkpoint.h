@@ -75,7 +75,7 @@ struct CheckpointSummary {
 struct CheckpointListResponse {
   bool success = true;
   std::vector<CheckpointSummary> data;
-  std::int64_t total_count = 0;
+  std::optional<std::int64_t> total_count;  // in the first page
   std::optional<std::string> next_cursor;
 };
 

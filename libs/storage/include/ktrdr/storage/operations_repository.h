@@ -133,7 +133,7 @@ struct Waiting {
 struct PageKey {
   std::string created_at;
   std::string operation_id;
-  bool operator==(const PageKey&) const = default;
+  auto operator<=>(const PageKey&) const = default;
 };
 
 // Which rows to list: newest first. A negative limit or offset counts as 0, a limit over 1000 as 1000.
@@ -159,6 +159,7 @@ struct CheckpointQuery {
   std::optional<std::string> created_before;  // a timestamp as in the rows
   std::optional<PageKey> after;
   std::int64_t limit = 1000;
+  bool with_total = false;  // it costs with their number, where a page costs with its length
 };
 
 struct OperationCheckpoint {
@@ -169,7 +170,7 @@ struct OperationCheckpoint {
 
 struct CheckpointPage {
   std::vector<OperationCheckpoint> checkpoints;
-  std::int64_t total_count = 0;
+  std::optional<std::int64_t> total_count;  // of all pages, when the query asks for it
   std::optional<PageKey> next;
 };
 

@@ -158,9 +158,45 @@ TEST_P(RepositoryLists, TheCurrentCheckpointOfEachOperationIsListedNewestFirst) 
   EXPECT_THAT(walk(CheckpointQuery{.limit = 1}), ElementsAre("op_b", "op_a"));
   EXPECT_THAT(walk(CheckpointQuery{.created_before = between}), ElementsAre("op_a"));
   const CheckpointPage page = value_of(store().list_checkpoints({}));
-  EXPECT_EQ(page.total_count, 2);
   EXPECT_EQ(page.checkpoints.front().checkpoint, *get({"op_b"}).checkpoint);
   EXPECT_EQ(page.checkpoints.front().operation_version, get({"op_b"}).version);
+}
+
+TEST_P(RepositoryLists, CurrentCheckpointsAreCountedWhenAskedForAndOnEveryPageAlike) {
+  const auto total = [&](CheckpointQuery query) {
+    query.with_total = true;
+    return value_of(store().list_checkpoints(query)).total_count;
+  };
+  EXPECT_EQ(total({}), 0);
+  failed("op_a");
+  clock_.advance(Duration(1000));
+  const std::string between = iso8601_utc(clock_.wall_ms());
+  failed("op_b");
+  failed("op_c");
+  create("op_without");
+  EXPECT_EQ(total({}), 3) << "the current ones, not the ones before them";
+  EXPECT_EQ(total({.created_before = between}), 1);
+  const CheckpointPage first = value_of(store().list_checkpoints({.limit = 1}));
+  EXPECT_EQ(first.total_count, std::nullopt) << "nobody asked";
+  EXPECT_EQ(total({.after = first.next, .limit = 1}), 3);
+  ASSERT_THAT(store().drop_checkpoints({"op_c"}, {}), IsOk());
+  EXPECT_EQ(total({}), 2);
+}
+
+// A cursor of one list may be sent with another bound: both hold.
+TEST_P(RepositoryLists, APageOfCheckpointsKeepsItsBoundAndItsPlace) {
+  std::vector<std::string> times;
+  for (const char* id : {"op_a", "op_b", "op_c", "op_d"}) {
+    failed(id);
+    times.push_back(get({id}).checkpoint->created_at);
+    clock_.advance(Duration(1000));
+  }
+  EXPECT_THAT(walk(CheckpointQuery{.created_before = times[3], .limit = 1}),
+              ElementsAre("op_c", "op_b", "op_a"));
+  EXPECT_THAT(walk(CheckpointQuery{.created_before = times[3], .after = PageKey{times[1], "op_b"}}),
+              ElementsAre("op_a"));
+  EXPECT_THAT(walk(CheckpointQuery{.created_before = times[1], .after = PageKey{times[3], "op_d"}}),
+              ElementsAre("op_a"));
 }
 
 TEST_P(RepositoryLists, TotalsCountEveryKeptCheckpoint) {
