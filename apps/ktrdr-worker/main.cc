@@ -24,6 +24,7 @@ struct Arguments {
   worker::WorkerOptions options;
   std::string url;
   int requeue_exit = 0;
+  LogFormat log_format = LogFormat::kText;
 };
 
 std::filesystem::path default_data_dir() { return client::find_data_dir({}, client::process_environment()); }
@@ -45,6 +46,12 @@ void declare(CLI::App& app, Arguments& arguments) {
   app.add_option(
       "--requeue-exit", arguments.requeue_exit,
       "Exit with this code when SIGTERM interrupted a training (75 makes a cluster scheduler requeue it)");
+  app.add_option_function<std::string>(
+         "--log-format",
+         [&arguments](const std::string& word) { arguments.log_format = *log_format_named(word); },
+         "How the log's lines are written: text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->default_str("text");
   app.add_flag("--exit-when-idle-alone", arguments.options.exit_when_idle_alone,
                "End when idle and no server was there for a minute");
   app.footer(
@@ -103,6 +110,6 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& wrong) {
     return app.exit(wrong) == 0 ? 0 : 2;
   }
-  ktrdr::start_logging("worker", ktrdr::LogLevel::kInfo);
+  ktrdr::start_logging("worker", ktrdr::LogLevel::kInfo, arguments.log_format);
   return run(arguments);
 }

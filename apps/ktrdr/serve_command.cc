@@ -62,6 +62,12 @@ void declare(CLI::App& app, Arguments& arguments) {
                  "Where strategies are looked up by name (default: DATA_DIR/strategies)");
   app.add_option("--allow-host", options.allowed_hosts,
                  "A name by which other machines reach this server (repeatable)");
+  app.add_option_function<std::string>(
+         "--log-format",
+         [&options](const std::string& word) { options.log_format = *log_format_named(word); },
+         "How the log's lines are written: text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->default_str("text");
   app.add_flag("--no-auth", arguments.no_auth, "Accept requests without a token; on a loopback address only");
   app.footer(
       "Example: ktrdr serve --data-dir ./data --port 8000 --local-workers 2\n"
@@ -91,7 +97,7 @@ void allow_many_connections() {
 int serve(const Arguments& arguments, cli::Streams& streams) {
   const ServiceManager manager = ServiceManager::from_environment();
   const TerminationSignals termination;
-  start_logging("serve", LogLevel::kInfo);
+  start_logging("serve", LogLevel::kInfo, arguments.options.log_format);
   allow_many_connections();
   server::ServeOptions options = arguments.options;
   options.require_token = !arguments.no_auth;

@@ -1,10 +1,13 @@
 #include "ktrdr/core/log.h"
 
-#include <spdlog/fmt/fmt.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
 #include <memory>
+#include <utility>
+
+#include "log_line.h"
 
 namespace ktrdr {
 namespace {
@@ -19,25 +22,6 @@ spdlog::level::level_enum level_of(LogLevel level) {
   return spdlog::level::err;
 }
 
-// Control characters could forge a line or drive a terminal; a quoted value can't be taken for another field.
-void append_escaped(std::string& line, std::string_view text) {
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) line += c;
-    else line += fmt::format("\\x{:02x}", byte);
-  }
-}
-
-void append_value(std::string& line, std::string_view value) {
-  const bool plain = !value.empty() && value.find_first_of(" =\"") == std::string_view::npos;
-  if (!plain) line += '"';
-  for (const char c : value) {
-    if (c == '"') line += '\\';
-    append_escaped(line, {&c, 1});
-  }
-  if (!plain) line += '"';
-}
-
 spdlog::logger& logger() {
   // Until start_logging() is called, and in tests: stderr, because stdout belongs to the data.
   static const bool redirected = [] {
@@ -49,28 +33,55 @@ spdlog::logger& logger() {
   return *spdlog::default_logger_raw();
 }
 
+// %v is what log() makes: in JSON the members of the object.
+const char* pattern_of(LogFormat format) {
+  return format == LogFormat::kJson ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","program":"%n",%v})"
+                                    : "%Y-%m-%dT%H:%M:%S.%eZ %l %n %v";
+}
+
+std::atomic<LogFormat> chosen_format = LogFormat::kText;
+
+LogSubject& subject_of_this_thread() {
+  thread_local LogSubject subject;
+  return subject;
+}
+
 }  // namespace
 
-void start_logging(std::string_view program, LogLevel least) {
+std::optional<LogFormat> log_format_named(std::string_view word) {
+  for (const LogFormat format : {LogFormat::kText, LogFormat::kJson}) {
+    if (word == to_string(format)) return format;
+  }
+  return std::nullopt;
+}
+
+std::string_view to_string(LogFormat format) { return format == LogFormat::kJson ? "json" : "text"; }
+
+void start_logging(std::string_view program, LogLevel least, LogFormat format) {
   static_cast<void>(logger());
   auto named = std::make_shared<spdlog::logger>(std::string(program),
                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
-  named->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %l %n %v", spdlog::pattern_time_type::utc);
+  named->set_pattern(pattern_of(format), spdlog::pattern_time_type::utc);
   named->set_level(level_of(least));
   named->flush_on(spdlog::level::info);
+  chosen_format = format;
   spdlog::set_default_logger(std::move(named));
 }
 
 void log(LogLevel level, std::string_view message, std::initializer_list<LogField> fields) {
   spdlog::logger& target = logger();
   if (!target.should_log(level_of(level))) return;
-  std::string line;
-  append_escaped(line, message);
-  for (const LogField& field : fields) {
-    line.append(" ").append(field.key).append("=");
-    append_value(line, field.value);
-  }
-  target.log(level_of(level), line);
+  const std::span<const LogField> all(fields.begin(), fields.size());
+  const LogSubject subject = subject_of(log_subject(), all);
+  const auto write = chosen_format == LogFormat::kJson ? json_members_of : text_of;
+  target.log(level_of(level), write(message, subject, all));
 }
+
+LogScope::LogScope(LogSubject subject)
+    : before_(std::exchange(subject_of_this_thread(), std::move(subject))) {}
+
+LogScope::~LogScope() { subject_of_this_thread() = std::move(before_); }
+
+const LogSubject& log_subject() { return subject_of_this_thread(); }
 
 }  // namespace ktrdr

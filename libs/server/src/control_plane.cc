@@ -107,6 +107,8 @@ std::vector<std::string> places_of(const ServeOptions& options) {
   const std::string checkpoints = place_of_checkpoints(options);
   if (!checkpoints.empty()) arguments.insert(arguments.end(), {"--checkpoints", checkpoints});
   add("--models", options.models);
+  if (options.log_format != LogFormat::kText)
+    arguments.insert(arguments.end(), {"--log-format", std::string(to_string(options.log_format))});
   for (const std::string& peer : options.peers) arguments.insert(arguments.end(), {"--peer", peer});
   return arguments;
 }
@@ -268,7 +270,10 @@ void ControlPlane::Parts::watch_leases() {
         !ended.ok()) {
       lease_watch.forget();
       log(LogLevel::kWarning, "a lapsed lease could not be ended",
-          {{"operation", silent.id.value}, {"error", ended.error().describe()}});
+          {{"operation", silent.id.value},
+           {"attempt", std::to_string(silent.attempt)},
+           {"worker", silent.owner ? silent.owner->value : ""},
+           {"error", ended.error().describe()}});
     }
     events.changed(silent.id);
   }

@@ -127,7 +127,7 @@ void LocalWorkers::reap(Slot& slot) {
   slot.deaths = lived ? 1 : slot.deaths + 1;
   if (slot.deaths == kKeepsDying) {
     log(LogLevel::kError, "a local worker keeps dying",
-        {{"slot", std::to_string(slot.number)}, {"how", slot.last_death}, {"its log", end_of(log_of(slot))}});
+        {{"slot", std::to_string(slot.number)}, {"how", slot.last_death}, {"its_log", end_of(log_of(slot))}});
   }
   slot.backoff = lived ? kFirstBackoff : std::min(slot.backoff * 2, kLongestBackoff);
   slot.next_start = clock_.monotonic() + slot.backoff;

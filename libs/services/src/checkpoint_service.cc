@@ -12,7 +12,10 @@ void remove_files(checkpoints::CheckpointStore& objects, const OperationId& id,
   for (const CheckpointRef ref : refs) {
     if (const auto removed = objects.remove(id, ref); !removed.ok()) {
       log(LogLevel::kWarning, "a checkpoint's files are left for the sweep",
-          {{"operation", id.value}, {"checkpoint", ref.to_string()}, {"error", removed.error().describe()}});
+          {{"operation", id.value},
+           {"attempt", std::to_string(ref.attempt)},
+           {"checkpoint", ref.to_string()},
+           {"error", removed.error().describe()}});
     }
   }
 }

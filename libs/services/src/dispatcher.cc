@@ -72,7 +72,10 @@ Result<Dispatched> Dispatcher::dispatch(const storage::Waiting& waiting) {
     if (sent.error().code == ErrorCode::kUnavailable) workers_.mark_unreachable(worker.worker_id);
     const bool has_trouble = !is_busy_or_away(sent.error());
     log(LogLevel::kInfo, "a worker did not take an operation",
-        {{"operation", waiting.id.value}, {"worker", worker.worker_id}, {"error", sent.error().describe()}});
+        {{"operation", waiting.id.value},
+         {"attempt", std::to_string(waiting.attempt)},
+         {"worker", worker.worker_id},
+         {"error", sent.error().describe()}});
     if (has_trouble && was_the_last_refusal(worker, waiting)) return end_attempt(waiting, sent.error());
   }
   return Dispatched::kQueued;

@@ -13,6 +13,21 @@ Result<storage::Fence> fence_of(std::int64_t attempt, const std::string& worker_
   return storage::Fence{attempt, std::move(worker)};
 }
 
+// Of a request of a worker: who it says it is.
+template <class Request>
+LogSubject subject_of(const OperationId& id, const Request& request) {
+  return {.operation = id.value, .attempt = request.attempt, .worker = request.worker_id};
+}
+
+// The last that is heard of a worker whose attempt is over: it stops when it reads the answer.
+template <class Outcome>
+Result<Outcome> told_when_stale(Result<Outcome> outcome) {
+  if (!outcome.ok() && outcome.error().code == ErrorCode::kStale) {
+    log(LogLevel::kWarning, "a stale request was refused", {{"error", outcome.error().describe()}});
+  }
+  return outcome;
+}
+
 bool is_store_trouble(const Error& error) {
   return error.code == ErrorCode::kIo || error.code == ErrorCode::kUnavailable ||
          error.code == ErrorCode::kInternal;
@@ -21,8 +36,9 @@ bool is_store_trouble(const Error& error) {
 void log_change(std::string_view what, const api::Operation& operation) {
   log(LogLevel::kInfo, what,
       {{"operation", operation.operation_id},
-       {"status", std::string(to_string(operation.status))},
        {"attempt", std::to_string(operation.attempt)},
+       {"worker", operation.worker_id.value_or("")},
+       {"status", std::string(to_string(operation.status))},
        {"version", std::to_string(operation.version)}});
 }
 
@@ -148,7 +164,10 @@ Result<api::Operation> OperationsService::cancel(const OperationId& id, const st
     return operation;
   }
   if (!dispatches_.post([this, operation] { tell_worker_to_cancel(operation); })) {
-    log(LogLevel::kInfo, "the worker hears of the cancel with its next heartbeat", {{"operation", id.value}});
+    log(LogLevel::kInfo, "the worker hears of the cancel with its next heartbeat",
+        {{"operation", id.value},
+         {"attempt", std::to_string(operation.attempt)},
+         {"worker", operation.worker_id.value_or("")}});
   }
   return operation;
 }
@@ -199,6 +218,7 @@ void OperationsService::tell_worker_to_cancel(const api::Operation& operation) {
   if (const auto told = gateway_.cancel(*worker, {operation.operation_id}); !told.ok()) {
     log(LogLevel::kInfo, "the worker hears of the cancel with its next heartbeat",
         {{"operation", operation.operation_id},
+         {"attempt", std::to_string(operation.attempt)},
          {"worker", worker->worker_id},
          {"error", told.error().describe()}});
   }
@@ -241,8 +261,10 @@ void OperationsService::ended_or_restarted(std::string_view how, const api::Oper
 Result<api::TrainingJob> OperationsService::job(const OperationId& id) { return operations_.job(id); }
 
 Result<api::ClaimAnswer> OperationsService::claim(const OperationId& id, const api::ClaimRequest& request) {
+  const LogScope scope(subject_of(id, request));
   TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
-  TRY_ASSIGN(const storage::Claimed claimed, operations_.claim(id, fence, request.worker_name));
+  TRY_ASSIGN(const storage::Claimed claimed,
+             told_when_stale(operations_.claim(id, fence, request.worker_name)));
   log_change("claimed", claimed.operation);
   return api::ClaimAnswer{.version = claimed.operation.version,
                           .current_checkpoint = claimed.current_checkpoint,
@@ -251,10 +273,11 @@ Result<api::ClaimAnswer> OperationsService::claim(const OperationId& id, const a
 
 Result<api::HeartbeatAnswer> OperationsService::heartbeat(const OperationId& id,
                                                           const api::HeartbeatRequest& request) {
+  const LogScope scope(subject_of(id, request));
   TRY(WorkerId::parse(request.worker_id));
   const auto outcome = [&] {
     const auto call = heartbeats_in_store_.begin();
-    return operations_.heartbeat(id, request);
+    return told_when_stale(operations_.heartbeat(id, request));
   }();
   if (!outcome.ok()) {
     if (is_store_trouble(outcome.error())) store_trouble_ = true;
@@ -266,13 +289,15 @@ Result<api::HeartbeatAnswer> OperationsService::heartbeat(const OperationId& id,
 
 Result<api::AppliedAnswer> OperationsService::add_metrics(const OperationId& id,
                                                           const api::AddMetricsRequest& request) {
+  const LogScope scope(subject_of(id, request));
   TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
-  TRY_ASSIGN(const std::int64_t version, operations_.add_epochs(id, fence, request.epochs));
+  TRY_ASSIGN(const std::int64_t version, told_when_stale(operations_.add_epochs(id, fence, request.epochs)));
   return api::AppliedAnswer{.version = version};
 }
 
 Result<api::CommitCheckpointAnswer> OperationsService::commit_checkpoint(
     const OperationId& id, const api::CommitCheckpointRequest& request) {
+  const LogScope scope(subject_of(id, request));
   TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
   if (request.checkpoint.ref.attempt != request.attempt) {
     return Error(ErrorCode::kInvalidArgument, "'checkpoint.ref' must be of the attempt that commits it.");
@@ -283,14 +308,16 @@ Result<api::CommitCheckpointAnswer> OperationsService::commit_checkpoint(
   api::CheckpointInfo checkpoint = request.checkpoint;
   const std::int64_t now = clock_.wall_ms();
   checkpoint.created_at = iso8601_utc(now - std::min(request.taken_ms_ago, std::max<std::int64_t>(0, now)));
-  TRY_ASSIGN(storage::Committed committed, operations_.commit_checkpoint(id, fence, checkpoint));
+  TRY_ASSIGN(storage::Committed committed,
+             told_when_stale(operations_.commit_checkpoint(id, fence, checkpoint)));
   return api::CommitCheckpointAnswer{.dropped = std::move(committed.dropped), .version = committed.version};
 }
 
 Result<api::CommitCheckpointAnswer> OperationsService::rewind(const OperationId& id,
                                                               const api::RewindRequest& request) {
+  const LogScope scope(subject_of(id, request));
   TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
-  TRY_ASSIGN(storage::Committed rewound, operations_.rewind(id, fence, request));
+  TRY_ASSIGN(storage::Committed rewound, told_when_stale(operations_.rewind(id, fence, request)));
   log(LogLevel::kWarning, "rewound to the checkpoint before",
       {{"operation", id.value}, {"bad", request.bad.to_string()}, {"to", request.previous.to_string()}});
   return api::CommitCheckpointAnswer{.dropped = std::move(rewound.dropped), .version = rewound.version};
@@ -298,8 +325,9 @@ Result<api::CommitCheckpointAnswer> OperationsService::rewind(const OperationId&
 
 Result<api::AppliedAnswer> OperationsService::complete(const OperationId& id,
                                                        const api::CompleteRequest& request) {
+  const LogScope scope(subject_of(id, request));
   TRY(WorkerId::parse(request.worker_id));
-  TRY_ASSIGN(const storage::Completed completed, operations_.complete(id, request));
+  TRY_ASSIGN(const storage::Completed completed, told_when_stale(operations_.complete(id, request)));
   log_change("completed", completed.operation);
   finished(completed.operation);
   remove_files(checkpoints_, id, completed.dropped);  // rule 12: the row first, the files after
@@ -307,18 +335,22 @@ Result<api::AppliedAnswer> OperationsService::complete(const OperationId& id,
 }
 
 Result<api::AppliedAnswer> OperationsService::fail(const OperationId& id, const api::FailRequest& request) {
+  const LogScope scope(subject_of(id, request));
   TRY_ASSIGN(const storage::Fence fence, fence_of(request.attempt, request.worker_id));
   storage::RestartRule rule{.at_most = max_restarts_};
   if (request.epoch && request.batch) rule.failed_at = {*request.epoch, *request.batch};
-  TRY_ASSIGN(const api::Operation operation, operations_.fail(id, fence, request.error_message, rule));
+  TRY_ASSIGN(const api::Operation operation,
+             told_when_stale(operations_.fail(id, fence, request.error_message, rule)));
   ended_or_restarted("failed", operation);
   return api::AppliedAnswer{.version = operation.version};
 }
 
 Result<api::AppliedAnswer> OperationsService::stopped(const OperationId& id,
                                                       const api::StoppedRequest& request) {
+  const LogScope scope(subject_of(id, request));
   TRY(WorkerId::parse(request.worker_id));
-  TRY_ASSIGN(const api::Operation operation, operations_.stopped(id, request, {.at_most = max_restarts_}));
+  TRY_ASSIGN(const api::Operation operation,
+             told_when_stale(operations_.stopped(id, request, {.at_most = max_restarts_})));
   ended_or_restarted("stopped", operation);
   return api::AppliedAnswer{.version = operation.version};
 }
@@ -329,9 +361,12 @@ bool OperationsService::take_store_trouble(Duration too_long) {
 }
 
 Result<void> OperationsService::end_orphan(const storage::Pulse& silent, const std::string& message) {
+  const LogScope scope({.operation = silent.id.value,
+                        .attempt = silent.attempt,
+                        .worker = silent.owner ? silent.owner->value : ""});
   TRY_ASSIGN(const bool ended, operations_.end_orphan(silent, message, {.at_most = max_restarts_}));
   if (!ended) return {};
-  log(LogLevel::kWarning, "lease lapsed", {{"operation", silent.id.value}, {"message", message}});
+  log(LogLevel::kWarning, "lease lapsed", {{"reason", message}});
   TRY_ASSIGN(const api::Operation operation, operations_.get(silent.id));
   ended_or_restarted("given up", operation);
   return {};

@@ -107,6 +107,7 @@ Result<api::StartTrainingResponse> TrainingsService::start(
   TRY_ASSIGN(const storage::Created created, operations_.create(operation, key));
   log(LogLevel::kInfo, created.replayed ? "start repeated" : "created",
       {{"operation", created.operation.operation_id},
+       {"attempt", std::to_string(created.operation.attempt)},
        {"strategy", strategy.name},
        {"symbol", strategy.symbol}});
   return accepted(created.operation);

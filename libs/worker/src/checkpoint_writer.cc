@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "ktrdr/core/check.h"
+#include "ktrdr/core/log.h"
 
 namespace ktrdr::worker {
 namespace {
@@ -24,7 +25,10 @@ std::chrono::nanoseconds processor_time(pthread_t thread) {
 }  // namespace
 
 CheckpointWriter::CheckpointWriter(CheckpointPipeline& pipeline)
-    : pipeline_(pipeline), thread_([this] { run(); }) {}
+    : pipeline_(pipeline), thread_([this, subject = log_subject()] {
+        const LogScope scope(subject);
+        run();
+      }) {}
 
 CheckpointWriter::~CheckpointWriter() { pipeline_.close(); }
 

@@ -6,6 +6,15 @@
 #include "ktrdr/core/log.h"
 
 namespace ktrdr::worker {
+namespace {
+
+LogSubject subject_of(const Assignment& assignment) {
+  return {.operation = assignment.operation.value,
+          .attempt = assignment.attempt,
+          .worker = assignment.worker.value};
+}
+
+}  // namespace
 
 TrainingRun::TrainingRun(WorkerParts parts, Assignment assignment, std::function<void()> on_end)
     : parts_(parts),
@@ -34,12 +43,12 @@ bool TrainingRun::wait_until_ended(Duration timeout) {
 
 void TrainingRun::run() {
   pthread_setname_np(pthread_self(), "training");
+  const LogScope scope(subject_of(attempt_.assignment()));
   train();
   life_.update([](Life& life) { life.training_ended = true; });
   heartbeat_thread_.join();
   life_.update([this](Life&) { ended_ = true; });
-  log(LogLevel::kInfo, "training ended here",
-      {{"operation", operation().value}, {"attempt", std::to_string(attempt_.assignment().attempt)}});
+  log(LogLevel::kInfo, "training ended here");
   on_end_();
 }
 
@@ -67,6 +76,7 @@ Result<training::FinishedTraining> TrainingRun::train_with(CheckpointWriter& wri
 
 void TrainingRun::heartbeats() {
   pthread_setname_np(pthread_self(), "heartbeat");
+  const LogScope scope(subject_of(attempt_.assignment()));
   const auto ended = [this] {
     return life_.wait(
         attempt_.until_next_heartbeat(), [](Life& life) { return life.training_ended || life.beat_now; },

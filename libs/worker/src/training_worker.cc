@@ -97,6 +97,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
     return Error(ErrorCode::kConflict, "Attempt " + std::to_string(attempt.value_or(job.attempt)) +
                                            " of operation " + id.value + " is not there to be claimed.");
   }
+  const LogScope scope({.operation = id.value, .attempt = job.attempt, .worker = identity_.id.value});
   TRY_ASSIGN(Restored restored,
              restore_from_checkpoint(job));  // before the claim: a verdict must leave the row alone
   const api::ClaimRequest claim{job.attempt, identity_.id.value, identity_.name};
@@ -118,9 +119,7 @@ Result<api::TrainingStartedResponse> TrainingWorker::claim_and_train(const Opera
   std::optional<std::int64_t> resumed_from;
   if (assignment.resume) resumed_from = assignment.resume->start_epoch - 1;
   log(LogLevel::kInfo, restored.from ? "resuming" : "starting",
-      {{"operation", id.value},
-       {"attempt", std::to_string(job.attempt)},
-       {"checkpoint", restored.from ? restored.from->to_string() : "-"}});
+      {{"checkpoint", restored.from ? restored.from->to_string() : "-"}});
   state_.lock()->run = start_run_(std::move(assignment));
   return api::TrainingStartedResponse{.operation_id = id.value, .resumed_from_epoch = resumed_from};
 }
@@ -147,9 +146,7 @@ Result<TrainingWorker::Restored> TrainingWorker::restore_from_checkpoint(const a
       return Error(context.error()).while_doing("reading checkpoint " + checkpoint.ref.to_string());
     }
     log(LogLevel::kWarning, "a checkpoint can't be used",
-        {{"operation", job.operation_id},
-         {"checkpoint", checkpoint.ref.to_string()},
-         {"error", context.error().describe()}});
+        {{"checkpoint", checkpoint.ref.to_string()}, {"error", context.error().describe()}});
     if (!damage) damage = std::move(context).error();
   }
   return *damage;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "ktrdr/core/clock.h"
+#include "ktrdr/core/log.h"
 #include "ktrdr/core/result.h"
 
 namespace ktrdr::server {
@@ -34,6 +35,7 @@ struct ServeOptions {
   std::vector<std::string> peers;  // URLs of the other servers of the database, for the local workers
   std::string
       checkpoints;  // a folder or s3://bucket/prefix; empty: <data_dir>/checkpoints. Shared by servers
+  LogFormat log_format = LogFormat::kText;      // of the local workers, too
   std::int64_t checkpoint_max_age_days = 30;    // older ones of operations that are not live go, once a day
   std::optional<std::filesystem::path> models;  // default: <data_dir>/models
   std::optional<std::filesystem::path> market_data;     // default: <data_dir>/market
