@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kServersCore = 0, kOtherCore = 1;
-constexpr int kRounds = 3, kMostTries = 5, kWarmUpRequests = 400;
+constexpr int kRounds = 3, kMostTries = 5, kWarmUpRequests = 150;
 constexpr const char* kConnections = "32";
 constexpr double kThroughputBound = 20, kP99Bound = 1.0 / 3;
 

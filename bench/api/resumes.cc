@@ -59,8 +59,8 @@ void race(Figures& figures, const Stage& stage) {
     if (!failed.ok()) return figures.broken("after a round the attempt is not " + std::to_string(attempt));
   }
   figures.always("resume_race_" + stage.name + "_rounds_with_one_winner", held, kRounds);
-  std::fprintf(stderr, "  %d rounds of %zu clients in %.1f s\n", kRounds + kWarmUpRounds, kClients,
-               seconds_since(begin));
+  std::fprintf(stderr, "  %s: %d rounds of %zu clients in %.1f s\n", stage.name.c_str(),
+               kRounds + kWarmUpRounds, kClients, seconds_since(begin));
 }
 
 // Every operation several times, in an order that brings the requests for one of them far apart or together.
@@ -107,7 +107,8 @@ void storm(Figures& figures, const Stage& stage) {
     once += accepted[i] == 1 && refused[i] == kRequestsForEach - 1;
   figures.always("resume_storm_" + stage.name + "_accepted_once", once, kOperations);
   figures.always("resume_storm_" + stage.name + "_in_the_store_once", resumed_once(stage.store), kOperations);
-  std::fprintf(stderr, "  %zu requests for %d operations in %.1f s\n", requests.size(), kOperations, seconds);
+  std::fprintf(stderr, "  %s: %zu requests for %d operations in %.1f s\n", stage.name.c_str(),
+               requests.size(), kOperations, seconds);
 }
 
 }  // namespace

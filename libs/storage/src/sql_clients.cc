@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <functional>
 
 #include "operation_rows.h"
 #include "refusals.h"
@@ -158,10 +159,26 @@ Result<void> SqlOperationsRepository::refuse_what_runs(const OperationId& id,
   return refuse_resume(seen, precondition);
 }
 
+// Of those that would resume one operation at once one goes ahead, and the others look again when it is done:
+// nearly always they are refused then, instead of waiting for the row's lock, failing and being run again. No
+// guard: the UPDATE decides, also between servers.
+Result<std::unique_lock<std::mutex>> SqlOperationsRepository::turn_to_resume(
+    const OperationId& id, const Precondition& precondition) {
+  std::mutex& mutex = resume_turns_[std::hash<std::string>()(id.value) % resume_turns_.size()];
+  for (;;) {
+    TRY(refuse_what_runs(id, precondition));
+    if (std::unique_lock turn(mutex, std::try_to_lock); turn) return turn;
+    const std::lock_guard until_whoever_is_ahead_is_done(mutex);
+  }
+}
+
 Result<Resumed> SqlOperationsRepository::try_resume(const OperationId& id, bool allow_changes,
                                                     const Precondition& precondition,
                                                     const std::optional<IdempotencyKey>& key) {
-  if (!key) TRY(refuse_what_runs(id, precondition));
+  std::unique_lock<std::mutex> turn;
+  if (!key) {
+    TRY_ASSIGN(turn, turn_to_resume(id, precondition));
+  }
   const KeyedRequest request{key, "resume", id, true};
   return write_job<Resumed>(*database_, [&](Session& session) -> Result<Resumed> {
     TRY_ASSIGN(auto before, answered_before(session, request, now()));

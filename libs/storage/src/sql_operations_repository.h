@@ -5,7 +5,9 @@
 // follows in the same transaction; when it did not, the row is read to explain why, or to repeat the answer.
 #pragma once
 
+#include <array>
 #include <memory>
+#include <mutex>
 
 #include "database.h"
 #include "ktrdr/core/clock.h"
@@ -74,10 +76,13 @@ class SqlOperationsRepository final : public OperationsRepository {
 
  private:
   Result<void> refuse_what_runs(const OperationId& id, const Precondition& precondition);
+  Result<std::unique_lock<std::mutex>> turn_to_resume(const OperationId& id,
+                                                      const Precondition& precondition);
   std::string now() const { return iso8601_utc(clock_.wall_ms()); }
 
   std::unique_ptr<Database> database_;
   Clock& clock_;
+  std::array<std::mutex, 1024> resume_turns_;  // by the hash of the operation's id
 };
 
 // ---- shared by the files above ----
