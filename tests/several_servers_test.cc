@@ -149,7 +149,7 @@ TEST_F(SeveralServers, EventsReachWhoListensAtTheOtherServerOnceAndInOrderAlsoWh
   StreamReader again(survivor.url(), id, "", token + from);
   expect_the_undisturbed_model(survivor, id);
   const std::vector<std::string> rest = again.all();
-  EXPECT_GT(rest.size(), 2u) << "much happened after the first server's death";
+  EXPECT_GE(rest.size(), 2u) << "it was completed after the first server's death, if nothing else";
   seen.insert(seen.end(), rest.begin(), rest.end());
 
   const auto history = survivor.api().events(id, {.after = 0, .limit = 1000});
