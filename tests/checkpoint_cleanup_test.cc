@@ -30,16 +30,6 @@ TrainingWish restless() {
           .checkpoint_budget_percent = 100};
 }
 
-const std::map<std::string, std::string>& undisturbed() {
-  static const auto fingerprint = [] {
-    TestSystem system;
-    const OperationId id = system.start_training({.strategy_yaml = demanding_strategy(kEpochs)});
-    system.wait_for_status(id, OperationStatus::kCompleted, kPatience);
-    return fingerprint_of(system, id);
-  }();
-  return fingerprint;
-}
-
 // POST /checkpoints/cleanup again and again, from a thread of its own.
 class EndlessCleanUp {
  public:
@@ -73,7 +63,8 @@ std::int64_t bytes_in(const fs::path& folder) {
 }
 
 TEST(CheckpointCleanUp, NeverTouchesASaveInFlight) {
-  const auto expected = undisturbed();
+  const Fingerprint undisturbed =
+      train_undisturbed({.strategy_yaml = demanding_strategy(kEpochs)}, kPatience).fingerprint;
   TestSystem system({.local_workers = 2, .lease_seconds = 5});
   const EndlessCleanUp clean_up(system);
   const OperationId id = system.start_training(restless());
@@ -111,7 +102,7 @@ TEST(CheckpointCleanUp, NeverTouchesASaveInFlight) {
   }
   const auto ended = system.wait_for_status(id, OperationStatus::kCompleted, kPatience);
   EXPECT_THAT(ended.warnings, IsEmpty());
-  EXPECT_EQ(fingerprint_of(system, id), expected);
+  EXPECT_EQ(fingerprint_of(system, id), undisturbed);
   EXPECT_EQ(clean_up.failures(), 0);
   EXPECT_GE(clean_up.objects(), 5) << "it struck";
   EXPECT_GE(clean_up.rounds(), 100);

@@ -25,13 +25,7 @@ TrainingWish wish() {
 }
 
 TEST(CheckpointFailures, AFullDiskIsToldEverywhereTrainingGoesOnAndTheNextSaveIsAWholeOne) {
-  std::map<std::string, std::string> undisturbed;
-  {
-    TestSystem system;
-    const OperationId id = system.start_training(wish());
-    system.wait_for_status(id, OperationStatus::kCompleted, kPatience);
-    undisturbed = fingerprint_of(system, id);
-  }
+  const Fingerprint undisturbed = train_undisturbed(wish(), kPatience).fingerprint;
   SmallDisk disk(SmallDisk::Kind::kLoop, 16);
   const std::string place = disk.path() / "checkpoints";
   TestSystem system({.local_workers = 0, .serve_options = {"--checkpoints", place}});

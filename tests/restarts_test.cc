@@ -20,14 +20,9 @@ std::string exploding_strategy() {
 
 TrainingWish endless() { return {.strategy_yaml = demanding_strategy(5000)}; }
 
-const std::map<std::string, std::string>& undisturbed() {
-  static const auto fingerprint = [] {
-    TestSystem system;
-    const OperationId id = system.start_training(wish());
-    system.wait_for_status(id, OperationStatus::kCompleted);
-    return fingerprint_of(system, id);
-  }();
-  return fingerprint;
+const Fingerprint& undisturbed() {
+  static const Reference reference = train_undisturbed(wish());
+  return reference.fingerprint;
 }
 class ReferenceFirst final : public ::testing::Environment {
   void SetUp() override { undisturbed(); }

@@ -14,25 +14,13 @@ namespace ktrdr::system_test {
 namespace {
 
 using api::OperationStatus;
-using Fingerprint = std::map<std::string, std::string>;
-
 constexpr int kEpochs = 120;
 
 TrainingWish wish() { return {.strategy_yaml = demanding_strategy(kEpochs)}; }
 
-// The run that nobody disturbed, trained once for all tests of this program, and how many batches it had.
-struct Reference {
-  Fingerprint fingerprint;
-  std::int64_t steps = 0;
-};
-
+// Trained once for all tests of this program.
 const Reference& undisturbed() {
-  static const Reference reference = [] {
-    TestSystem system;
-    const OperationId id = system.start_training(wish());
-    const auto operation = system.wait_for_status(id, OperationStatus::kCompleted);
-    return Reference{fingerprint_of(system, id), operation.progress.context.global_step};
-  }();
+  static const Reference reference = train_undisturbed(wish());
   return reference;
 }
 

@@ -16,23 +16,14 @@ using s3::testing::SwiftServer;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-using Fingerprint = std::map<std::string, std::string>;
-
 TrainingWish wish() { return {.strategy_yaml = demanding_strategy(40)}; }
 
 // A save into the bucket takes a second or two on a slow machine, and several must be seen.
 TrainingWish long_wish() { return {.strategy_yaml = demanding_strategy(400)}; }
 
-Fingerprint train_undisturbed(const TrainingWish& wish) {
-  TestSystem system;
-  const OperationId id = system.start_training(wish);
-  system.wait_for_status(id, OperationStatus::kCompleted);
-  return fingerprint_of(system, id);
-}
-
 const Fingerprint& undisturbed() {
-  static const Fingerprint fingerprint = train_undisturbed(wish());
-  return fingerprint;
+  static const Reference reference = train_undisturbed(wish());
+  return reference.fingerprint;
 }
 
 // Server and workers inherit what a user would have exported.
@@ -116,7 +107,7 @@ TEST(S3Checkpoints, TheStatsAreWhatLiesInTheBucket) {
 }
 
 TEST(S3Checkpoints, AZombieThatSavesBesideItsSuccessorDisturbsNothing) {
-  const Fingerprint expected = train_undisturbed(long_wish());
+  const Fingerprint expected = train_undisturbed(long_wish()).fingerprint;
   const std::string place = SwiftServer::shared().place(s3::testing::fresh_prefix());
   SystemOptions options = with_bucket(place);
   options.local_workers = 0;

@@ -21,14 +21,9 @@ using ::testing::HasSubstr;
 constexpr int kEpochs = 40;
 TrainingWish wish() { return {.strategy_yaml = demanding_strategy(kEpochs)}; }
 
-const std::map<std::string, std::string>& undisturbed() {
-  static const auto fingerprint = [] {
-    TestSystem system;
-    const OperationId id = system.start_training(wish());
-    system.wait_for_status(id, OperationStatus::kCompleted);
-    return fingerprint_of(system, id);
-  }();
-  return fingerprint;
+const Fingerprint& undisturbed() {
+  static const Reference reference = train_undisturbed(wish());
+  return reference.fingerprint;
 }
 
 class SeveralServers : public ::testing::Test {

@@ -3,7 +3,7 @@
 
 #include <filesystem>
 
-#include "figures.h"
+#include "../figures.h"
 #include "ktrdr/storage/testing/postgres_cluster.h"
 
 namespace ktrdr::bench {

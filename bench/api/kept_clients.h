@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "figures.h"
+#include "../figures.h"
 
 namespace ktrdr::bench {
 

@@ -1,9 +1,8 @@
 // Every figure that we claim of the API, measured here and now. `bench_api NAME` runs one part.
-#include <functional>
-#include <optional>
 #include <string_view>
 #include <thread>
 
+#include "../parts.h"
 #include "benches.h"
 #include "ktrdr/core/log.h"
 #include "ktrdr/core/testing/temporary_folder.h"
@@ -22,11 +21,6 @@ struct Shared {
   std::jthread filler;
 };
 
-struct Part {
-  std::string_view name;
-  void (*run)(Figures&, Shared&);
-};
-
 // They are about who wins, not about time, so they need not wait for each other.
 void resumes(Figures& figures, Shared& shared) {
   const std::jthread beside([&figures] { resumes_on_sqlite(figures); });
@@ -42,22 +36,15 @@ void list(Figures& figures, Shared& shared) {
 void peer(Figures& figures, Shared& shared) { compare_with_peer(figures, shared.postgres()); }
 void transitions(Figures& figures, Shared&) { durable_transitions(figures); }
 
-constexpr Part kParts[] = {
+constexpr Part<Shared> kParts[] = {
     {"resumes", resumes}, {"list", list}, {"transitions", transitions}, {"peer", peer}};
 
 int run(std::string_view wanted) {
   const TemporaryFoldersIn memory(in_memory());
   Shared shared;
-  Figures figures;
   // A busy machine makes the race and the storm no easier.
   if (wanted.empty()) shared.filler = std::jthread([&shared] { fill_with_a_million(shared.million); });
-  for (const Part& part : kParts) {
-    if (!wanted.empty() && wanted != part.name) continue;
-    const auto begin = Stopwatch::now();
-    part.run(figures, shared);
-    std::fprintf(stderr, "  %s: %.1f s\n", std::string(part.name).c_str(), seconds_since(begin));
-  }
-  return figures.is_broken() ? 1 : 0;
+  return run_parts(kParts, wanted, shared);
 }
 
 }  // namespace

@@ -2,11 +2,11 @@
 // with one has a neighbour without, and the two differ in nothing else.
 #include <time.h>
 
+#include "benches.h"
 #include "checkpoint_writer.h"
 #include "ktrdr/engine_torch/torch_engine.h"
 #include "ktrdr/training/model_trainer.h"
 #include "ktrdr/training/testing/example_training.h"
-#include "parts.h"
 #include "running_operation.h"
 
 namespace ktrdr::bench {

@@ -6,10 +6,10 @@
 
 #include <cstring>
 
+#include "benches.h"
 #include "ktrdr/training/resume.h"
 #include "large_training.h"
 #include "memory.h"
-#include "parts.h"
 #include "running_operation.h"
 
 namespace ktrdr::bench {

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "../api/figures.h"
+#include "../figures.h"
 #include "ktrdr/checkpoints/file_checkpoint_store.h"
 #include "ktrdr/core/testing/temporary_folder.h"
 #include "ktrdr/storage/operations_repository.h"

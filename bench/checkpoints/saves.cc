@@ -5,9 +5,9 @@
 
 #include <cstring>
 
+#include "benches.h"
 #include "large_training.h"
 #include "memory.h"
-#include "parts.h"
 #include "running_operation.h"
 
 namespace ktrdr::bench {

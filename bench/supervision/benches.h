@@ -1,7 +1,7 @@
 // The parts of bench_supervision.
 #pragma once
 
-#include "figures.h"
+#include "../figures.h"
 
 namespace ktrdr::bench {
 

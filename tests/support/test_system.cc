@@ -220,9 +220,9 @@ Finished TestSystem::ktrdr(std::vector<std::string> arguments, Duration timeout)
   return run(ktrdr_command(std::move(arguments)), timeout);
 }
 
-std::map<std::string, std::string> fingerprint_of(TestSystem& system, const OperationId& id) {
+Fingerprint fingerprint_of(TestSystem& system, const OperationId& id) {
   const api::Operation operation = system.operation(id);
-  std::map<std::string, std::string> fingerprint;
+  Fingerprint fingerprint;
   if (!operation.result_summary) return fingerprint;
   auto result = api::from_json<api::TrainingResult>(operation.result_summary->text);
   EXPECT_TRUE(result.ok());
@@ -235,6 +235,13 @@ std::map<std::string, std::string> fingerprint_of(TestSystem& system, const Oper
   fingerprint["result"] = api::to_json(*result);
   fingerprint["metrics"] = api::to_json(operation.metrics.value_or(api::OperationMetrics{}));
   return fingerprint;
+}
+
+Reference train_undisturbed(const TrainingWish& wish, Duration patience) {
+  TestSystem system;
+  const OperationId id = system.start_training(wish);
+  const auto operation = system.wait_for_status(id, api::OperationStatus::kCompleted, patience);
+  return {fingerprint_of(system, id), operation.progress.context.global_step};
 }
 
 std::string demanding_strategy(int epochs) {

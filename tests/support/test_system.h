@@ -91,7 +91,15 @@ class TestSystem {
 
 // Everything of a finished model that must be equal for equal runs: each file's SHA-256 (but timing.json's),
 // the metrics that the server serves, and the result without its path.
-std::map<std::string, std::string> fingerprint_of(TestSystem& system, const OperationId& id);
+using Fingerprint = std::map<std::string, std::string>;
+Fingerprint fingerprint_of(TestSystem& system, const OperationId& id);
+
+// The run that nobody disturbs, on a system of its own, and how many batches it has.
+struct Reference {
+  Fingerprint fingerprint;
+  std::int64_t steps = 0;
+};
+Reference train_undisturbed(const TrainingWish& wish, Duration patience = std::chrono::seconds(60));
 
 // The strategy that the exactness tests train: every part that has state is in it.
 std::string demanding_strategy(int epochs);

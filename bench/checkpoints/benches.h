@@ -1,7 +1,7 @@
 // The parts of `bench_checkpoints`, each of which prints its figures.
 #pragma once
 
-#include "../api/figures.h"
+#include "../figures.h"
 
 namespace ktrdr::bench {
 
