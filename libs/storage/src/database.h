@@ -52,6 +52,7 @@ class RowReader {
 struct Query {
   std::string_view sql;
   std::vector<Value> parameters;
+  bool operator==(const Query&) const = default;
 };
 
 class Source {

@@ -1,7 +1,5 @@
 #include "operation_rows.h"
 
-#include "refusals.h"
-
 namespace ktrdr::storage {
 namespace {
 
@@ -136,6 +134,17 @@ Result<std::optional<api::OperationMetrics>> read_metrics(const Rows& rows) {
 Result<StoredOperation> load_row(Source& source, const OperationId& id) {
   TRY_ASSIGN(const std::vector<Rows> answers, source.select_together({{kSelectOperation, {id.value}}}));
   return read_only_operation(answers.front(), id);
+}
+
+Result<Standing> load_standing(Source& source, const OperationId& id) {
+  TRY_ASSIGN(const std::vector<Rows> answers,
+             source.select_together(
+                 {{"SELECT status, version FROM operations WHERE operation_id = $1", {id.value}}}));
+  if (answers.front().empty()) return refuse_unknown(id);
+  RowReader row(answers.front().front());
+  const auto status = api::parse_operation_status(row.text());
+  if (!status) return damaged("status");
+  return Standing{id, *status, row.integer()};
 }
 
 Result<StoredOperation> load(Source& source, const OperationId& id) {

@@ -5,12 +5,15 @@
 #include <vector>
 
 #include "database.h"
+#include "refusals.h"
 #include "stored_operation.h"
 
 namespace ktrdr::storage {
 
 // Without warnings and epochs. kNotFound; kIo when the row is damaged.
 Result<StoredOperation> load_row(Source& source, const OperationId& id);
+// A small part of it: no JSON is parsed. kNotFound; kIo when the row is damaged.
+Result<Standing> load_standing(Source& source, const OperationId& id);
 // With warnings and epochs.
 Result<StoredOperation> load(Source& source, const OperationId& id);
 

@@ -1,6 +1,6 @@
 #include "postgres_gathering.h"
 
-#include <iterator>
+#include <algorithm>
 #include <utility>
 
 namespace ktrdr::storage {
@@ -58,17 +58,31 @@ void PostgresGathering::answer(const Questions& batch) {
   if (!lease.ok()) return;
   const auto connection = lease->open();
   if (!connection.ok()) return;
+  const auto groups = equal_ones(batch);
   std::vector<Query> all;
-  for (const auto& question : batch)
-    all.insert(all.end(), question->queries.begin(), question->queries.end());
-  auto answers = (*connection)->select_alone(all);
+  for (const Questions& group : groups)
+    all.insert(all.end(), group.front()->queries.begin(), group.front()->queries.end());
+  const auto answers = (*connection)->select_alone(all);
   if (!answers.ok()) return;
-  auto next = std::make_move_iterator(answers->begin());
-  for (const auto& question : batch) {
-    const auto end = next + static_cast<std::ptrdiff_t>(question->queries.size());
-    question->answer.emplace(next, end);
+  auto next = answers->begin();
+  for (const Questions& group : groups) {
+    const auto end = next + static_cast<std::ptrdiff_t>(group.front()->queries.size());
+    for (const auto& question : group) question->answer.emplace(next, end);
     next = end;
   }
+}
+
+// Many look at one operation: while it is resumed, or as it trains.
+std::vector<PostgresGathering::Questions> PostgresGathering::equal_ones(const Questions& batch) {
+  std::vector<Questions> groups;
+  for (const auto& question : batch) {
+    const auto same = std::find_if(groups.begin(), groups.end(), [&](const Questions& group) {
+      return group.front()->queries == question->queries;
+    });
+    if (same != groups.end()) same->push_back(question);
+    else groups.push_back({question});
+  }
+  return groups;
 }
 
 }  // namespace ktrdr::storage

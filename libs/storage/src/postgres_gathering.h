@@ -1,6 +1,7 @@
 // Questions of several callers, asked of PostgreSQL in one message. While one caller waits for the answers to
 // the questions that were there when it came, those of later callers gather; one of these asks them next.
-// Under load this saves most of the waking up on both sides, and a lone question is asked at once.
+// Under load this saves most of the waking up on both sides, what several ask travels once, and a lone
+// question is asked at once.
 //
 // One message is one transaction: it begins after every question in it was asked, so each sees everything
 // that was acknowledged before.
@@ -55,6 +56,7 @@ class PostgresGathering {
   void ask_for_everybody(const std::shared_ptr<Question>& mine);
   void let_the_next_ask();
   void answer(const Questions& batch);
+  static std::vector<Questions> equal_ones(const Questions& batch);
 
   PostgresPool& readers_;
   Synchronized<State> state_;

@@ -7,8 +7,12 @@ using api::OperationStatus;
 
 std::string name_of(const StoredOperation& stored) { return "Operation " + stored.operation.operation_id; }
 
+Error conflict(const OperationId& id, const std::string& rest) {
+  return {ErrorCode::kConflict, "Operation " + id.value + " " + rest};
+}
+
 Error conflict(const StoredOperation& stored, const std::string& rest) {
-  return {ErrorCode::kConflict, name_of(stored) + " " + rest};
+  return conflict(OperationId{stored.operation.operation_id}, rest);
 }
 
 Error stale(const StoredOperation& stored, const std::string& rest) {
@@ -25,12 +29,16 @@ std::string already(OperationStatus status) {
                                             : "is already " + std::string(to_string(status));
 }
 
-std::optional<Error> refuse_version(const StoredOperation& stored, const Precondition& precondition) {
-  const std::int64_t version = stored.operation.version;
+std::optional<Error> refuse_version(const Standing& standing, const Precondition& precondition) {
+  const std::int64_t version = standing.version;
   if (precondition.if_version.value_or(version) == version) return std::nullopt;
-  return Error(ErrorCode::kPreconditionFailed, name_of(stored) + " is at version " + std::to_string(version) +
-                                                   ", not " + std::to_string(*precondition.if_version) +
-                                                   "; read it again before changing it.");
+  return Error(ErrorCode::kPreconditionFailed,
+               "Operation " + standing.id.value + " is at version " + std::to_string(version) + ", not " +
+                   std::to_string(*precondition.if_version) + "; read it again before changing it.");
+}
+
+Standing standing_of(const StoredOperation& stored) {
+  return {{stored.operation.operation_id}, stored.operation.status, stored.operation.version};
 }
 
 std::optional<Error> refuse_attempt(const StoredOperation& stored, Attempt attempt) {
@@ -54,17 +62,22 @@ Error refuse_reused_key() {
           "This Idempotency-Key was used for another request; use a new key for a new request."};
 }
 
-Error refuse_resume(const StoredOperation& stored, const Precondition& precondition) {
-  if (auto refused = refuse_version(stored, precondition)) return *refused;
-  switch (stored.operation.status) {
-    case OperationStatus::kRunning: return conflict(stored, "is already running.");
+std::optional<Error> refuse_resume(const Standing& standing, const Precondition& precondition) {
+  if (auto refused = refuse_version(standing, precondition)) return refused;
+  switch (standing.status) {
+    case OperationStatus::kRunning: return conflict(standing.id, "is already running.");
     case OperationStatus::kCompleted:
-      return conflict(stored, "is already completed; there is nothing to resume.");
+      return conflict(standing.id, "is already completed; there is nothing to resume.");
     case OperationStatus::kPending:
-      return conflict(stored, "has not started yet: cannot resume a pending operation.");
+      return conflict(standing.id, "has not started yet: cannot resume a pending operation.");
     case OperationStatus::kFailed:
     case OperationStatus::kCancelled: break;
   }
+  return std::nullopt;
+}
+
+Error refuse_resume(const StoredOperation& stored, const Precondition& precondition) {
+  if (auto refused = refuse_resume(standing_of(stored), precondition)) return *refused;
   if (stored.checkpoint) return changed_meanwhile(stored);
   return {ErrorCode::kCheckpointNotFound,
           name_of(stored) + " has no checkpoint to resume from; use retry to start it again."};
@@ -72,7 +85,7 @@ Error refuse_resume(const StoredOperation& stored, const Precondition& precondit
 
 Error refuse_retry(const StoredOperation& stored, const OperationId& new_id,
                    const Precondition& precondition) {
-  if (auto refused = refuse_version(stored, precondition)) return *refused;
+  if (auto refused = refuse_version(standing_of(stored), precondition)) return *refused;
   if (is_resumable(stored.operation.status)) return refuse_existing(new_id);
   return conflict(stored, "is " + std::string(to_string(stored.operation.status)) +
                               "; only a failed or cancelled operation can be retried.");
@@ -157,7 +170,7 @@ std::optional<Error> refuse_fail_unclaimed(const StoredOperation& stored, Attemp
 }
 
 std::optional<Error> refuse_cancel(const StoredOperation& stored, const Precondition& precondition) {
-  if (auto refused = refuse_version(stored, precondition)) return refused;
+  if (auto refused = refuse_version(standing_of(stored), precondition)) return refused;
   if (is_finished(stored.operation.status)) {
     return conflict(stored, already(stored.operation.status) + "; there is nothing to cancel.");
   }
@@ -166,7 +179,7 @@ std::optional<Error> refuse_cancel(const StoredOperation& stored, const Precondi
 }
 
 Error refuse_drop(const StoredOperation& stored, const Precondition& precondition) {
-  if (auto refused = refuse_version(stored, precondition)) return *refused;
+  if (auto refused = refuse_version(standing_of(stored), precondition)) return *refused;
   if (!is_finished(stored.operation.status)) {
     return conflict(stored, "is " + std::string(to_string(stored.operation.status)) +
                                 "; cancel it before its checkpoints are deleted.");

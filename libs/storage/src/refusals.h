@@ -14,6 +14,14 @@ Error refuse_unknown(const OperationId& id);
 Error refuse_existing(const OperationId& id);
 Error refuse_reused_key();
 
+// What a resume can be refused for without reading the whole row; nothing when it is resumable as far as this
+// tells.
+struct Standing {
+  OperationId id;
+  api::OperationStatus status = api::OperationStatus::kPending;
+  std::int64_t version = 0;
+};
+std::optional<Error> refuse_resume(const Standing& standing, const Precondition& precondition);
 Error refuse_resume(const StoredOperation& stored, const Precondition& precondition);
 Error refuse_retry(const StoredOperation& stored, const OperationId& new_id,
                    const Precondition& precondition);

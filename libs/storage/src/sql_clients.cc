@@ -154,9 +154,9 @@ Result<Created> SqlOperationsRepository::retry(const OperationId& id, const Oper
 // among the writers. It never accepts: whatever else there is to say, the UPDATE says.
 Result<void> SqlOperationsRepository::refuse_what_runs(const OperationId& id,
                                                        const Precondition& precondition) {
-  TRY_ASSIGN(const StoredOperation seen, load_row(*database_, id));
-  if (is_resumable(seen.operation.status)) return {};
-  return refuse_resume(seen, precondition);
+  TRY_ASSIGN(const Standing standing, load_standing(*database_, id));
+  if (auto refused = refuse_resume(standing, precondition)) return *refused;
+  return {};
 }
 
 // Of those that would resume one operation at once one goes ahead, and the others look again when it is done:
@@ -166,9 +166,9 @@ Result<std::unique_lock<std::mutex>> SqlOperationsRepository::turn_to_resume(
     const OperationId& id, const Precondition& precondition) {
   std::mutex& mutex = resume_turns_[std::hash<std::string>()(id.value) % resume_turns_.size()];
   for (;;) {
+    std::unique_lock(mutex).unlock();  // until whoever is ahead is done
     TRY(refuse_what_runs(id, precondition));
     if (std::unique_lock turn(mutex, std::try_to_lock); turn) return turn;
-    const std::lock_guard until_whoever_is_ahead_is_done(mutex);
   }
 }
 

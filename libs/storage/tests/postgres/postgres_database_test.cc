@@ -1,7 +1,9 @@
 // Transactions, conflicts, lost connections and bounds, below the repository.
 #include "postgres_database.h"
 
+#include <atomic>
 #include <latch>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -137,6 +139,35 @@ TEST_F(PostgresJobs, AQuestionSeesWhatWasAcknowledgedBeforeIt) {
       }
     });
   }
+}
+
+// All ask the same, so what one of them is told may have been read for another.
+TEST_F(PostgresJobs, WhatSeveralAskIsAskedOnceAndNeverBeforeTheLastOfThemCame) {
+  constexpr int kCallers = 16, kTimes = 50;
+  const std::string sql = "SELECT COUNT(*), CAST(clock_timestamp() AS TEXT) FROM idempotency_keys";
+  std::atomic<std::int64_t> acknowledged = 0;
+  Synchronized<std::set<std::string>> moments;
+  {
+    std::vector<std::jthread> callers;
+    for (int caller = 0; caller < kCallers; ++caller) {
+      callers.emplace_back([&, caller] {
+        for (int time = 0; time < kTimes; ++time) {
+          const std::string key = std::to_string(caller) + "-" + std::to_string(time);
+          if (caller == 0) {
+            ASSERT_THAT(database_->write([&](Session& session) { return insert(session, key); }), IsOk());
+            ++acknowledged;
+          }
+          const std::int64_t at_least = acknowledged;
+          const auto seen = database_->select_together({{sql, {}}});
+          ASSERT_THAT(seen, IsOk());
+          RowReader row(seen->front().front());
+          EXPECT_GE(row.integer(), at_least);
+          moments.lock()->insert(row.text());
+        }
+      });
+    }
+  }
+  EXPECT_LT(moments.lock()->size(), kCallers * kTimes);
 }
 
 TEST_F(PostgresJobs, AQuestionWhoseConnectionWasLostIsAskedAgain) {
