@@ -18,7 +18,7 @@ namespace {
 constexpr std::size_t kClients = 64;
 constexpr int kRounds = 1000, kWarmUpRounds = 20;
 constexpr int kOperations = 10'000;
-constexpr int kRequestsForEach = 2;
+constexpr int kAskedTwice = 5;  // every fifth is
 const OperationId kRaced{"op_raced"};
 
 // One store, behind one server or several, and our own way to it.
@@ -63,10 +63,12 @@ void race(Figures& figures, const Stage& stage) {
                kRounds + kWarmUpRounds, kClients, seconds_since(begin));
 }
 
-// Every operation several times, in an order that brings the requests for one of them far apart or together.
+std::size_t requests_for(int operation) { return operation % kAskedTwice == 0 ? 2U : 1U; }
+
+// In an order that brings the requests for one of them far apart or together.
 std::vector<int> shuffled_requests() {
   std::vector<int> numbers;
-  for (int i = 0; i < kRequestsForEach * kOperations; ++i) numbers.push_back(1 + i % kOperations);
+  for (int i = 1; i <= kOperations; ++i) numbers.insert(numbers.end(), requests_for(i), i);
   std::shuffle(numbers.begin(), numbers.end(), std::mt19937(7));
   return numbers;
 }
@@ -88,7 +90,8 @@ void storm(Figures& figures, const Stage& stage) {
   const auto begin = Stopwatch::now();
   const std::vector<int> requests = shuffled_requests();
   std::size_t sent = 0;
-  std::vector<int> asked_for(kClients), accepted(kOperations + 1), refused(kOperations + 1);
+  std::vector<int> asked_for(kClients);
+  std::vector<std::size_t> accepted(kOperations + 1), refused(kOperations + 1);
   KeptClients clients(stage.ports, kClients);
   clients.run(
       [&](std::size_t client) {
@@ -98,13 +101,15 @@ void storm(Figures& figures, const Stage& stage) {
       },
       [&](std::size_t client, const Answer& answer) {
         const auto number = static_cast<std::size_t>(asked_for[client]);
-        accepted[number] += answer.status == 200 ? 1 : 0;
-        refused[number] += answer.status == 409 ? 1 : 0;
+        accepted[number] += answer.status == 200 ? 1U : 0U;
+        refused[number] += answer.status == 409 ? 1U : 0U;
       });
   const double seconds = seconds_since(begin);
   int once = 0;
-  for (std::size_t i = 1; i <= kOperations; ++i)
-    once += accepted[i] == 1 && refused[i] == kRequestsForEach - 1;
+  for (int i = 1; i <= kOperations; ++i) {
+    const auto number = static_cast<std::size_t>(i);
+    once += accepted[number] == 1 && refused[number] + 1 == requests_for(i) ? 1 : 0;
+  }
   figures.always("resume_storm_" + stage.name + "_accepted_once", once, kOperations);
   figures.always("resume_storm_" + stage.name + "_in_the_store_once", resumed_once(stage.store), kOperations);
   std::fprintf(stderr, "  %s: %zu requests for %d operations in %.1f s\n", stage.name.c_str(),
@@ -135,7 +140,7 @@ void resumes_on_postgres(Figures& figures, storage::testing::PostgresCluster& cl
   const auto store = storage::open_postgres_repository(uri, clock);
   CHECK(store.ok(), "a third program may use the database");
   add_failed(**store, kRaced.value);
-  cluster.query("resumes", "SET search_path TO ktrdr; " + failed_copies(kRaced.value, kOperations));
+  fill_postgres(cluster, "resumes", failed_copies(kRaced.value, kOperations));
   const Stage stage{"postgres", **store, {one.port(), two.port()}};
   race(figures, stage);
   storm(figures, stage);

@@ -24,19 +24,22 @@ std::string their_requests(const std::string& template_id, int count) {
          ", t.request FROM numbers, requests t WHERE t.operation_id = '" + template_id + "';";
 }
 
-std::string their_checkpoints(const std::string& template_id, int count, const std::string& which) {
-  return numbers(count) +
-         "INSERT INTO checkpoints (operation_id, attempt, sequence, checkpoint_type, epoch, start_epoch,"
-         " start_batch, global_step, created_at, size_bytes, manifest_digest) SELECT " +
-         kId +
-         ", t.attempt, t.sequence, t.checkpoint_type, t.epoch, t.start_epoch, t.start_batch, t.global_step,"
-         " t.created_at, t.size_bytes, t.manifest_digest FROM numbers, checkpoints t WHERE t.operation_id = "
-         "'" +
-         template_id + "' AND t.sequence = 1" + which + ";";
+// Of those copies that can be resumed.
+std::string their_checkpoints(const std::string& template_id) {
+  return "INSERT INTO checkpoints (operation_id, attempt, sequence, checkpoint_type, epoch, start_epoch,"
+         " start_batch, global_step, created_at, size_bytes, manifest_digest) SELECT o.operation_id,"
+         " t.attempt, t.sequence, t.checkpoint_type, t.epoch, t.start_epoch, t.start_batch, t.global_step,"
+         " t.created_at, t.size_bytes, t.manifest_digest FROM checkpoints t, operations o"
+         " WHERE t.operation_id = '" +
+         template_id + "' AND t.sequence = 1 AND o.operation_id > 'op_" + std::to_string(kFirst) +
+         "' AND o.operation_id <= 'op_" + std::to_string(2 * kFirst) +
+         "' AND o.status IN ('failed', 'cancelled');";
 }
 
-std::string copies(const std::string& template_id, int count, const std::string& status_created_completed) {
-  return numbers(count) +
+// `numbered` is a WITH clause of a table `numbers`, which has a column n.
+std::string copies(const std::string& template_id, const std::string& numbered,
+                   const std::string& status_created_completed) {
+  return numbered +
          "INSERT INTO operations (operation_id, status, created_at, completed_at, operation_type, phase, "
          "attempt,"
          " version, started_at, metadata, progress, error_message, checkpoint_attempt, checkpoint_sequence,"
@@ -52,7 +55,22 @@ std::string copies(const std::string& template_id, int count, const std::string&
 constexpr const char* kStatus =
     "CASE WHEN n % 200 < 120 THEN 'completed' WHEN n % 200 < 160 THEN 'failed'"
     " WHEN n % 200 < 198 THEN 'cancelled' WHEN n % 200 = 198 THEN 'running' ELSE 'pending' END";
-constexpr const char* kResumable = " AND n % 200 BETWEEN 120 AND 197";
+
+// numbers(n, at) for SQLite, `at` being the n-th second. A day's seconds are spelled once: to spell a million
+// takes longer than to insert them.
+std::string seconds(int count) {
+  const std::string days = std::to_string(1 + count / 86'400), first = std::to_string(kFirstSecond);
+  return "WITH RECURSIVE days(d) AS (SELECT 0 UNION ALL SELECT d + 1 FROM days WHERE d + 1 < " + days +
+         "), of_a_day(s) AS (SELECT 0 UNION ALL SELECT s + 1 FROM of_a_day WHERE s < 86399),"
+         " dates AS MATERIALIZED (SELECT d, strftime('%Y-%m-%d', " +
+         first +
+         " + 86400 * d, 'unixepoch') AS day FROM days),"
+         " times AS MATERIALIZED (SELECT s, strftime('T%H:%M:%S', s, 'unixepoch') || '.000Z' AS time FROM "
+         "of_a_day),"
+         " numbers AS (SELECT 86400 * d + s AS n, day || time AS at FROM dates CROSS JOIN times"
+         " WHERE 86400 * d + s BETWEEN 1 AND " +
+         std::to_string(count) + ") ";
+}
 
 void execute(sqlite3* database, const std::string& sql) {
   char* failure = nullptr;
@@ -90,17 +108,14 @@ void add_failed(storage::OperationsRepository& store, const std::string& id) {
 }
 
 std::string failed_copies(const std::string& template_id, int count) {
-  return copies(template_id, count, "t.status, t.created_at, t.completed_at") +
-         their_requests(template_id, count) + their_checkpoints(template_id, count, "");
+  return copies(template_id, numbers(count), "t.status, t.created_at, t.completed_at") +
+         their_requests(template_id, count) + their_checkpoints(template_id);
 }
 
 std::string years_of_operations(const std::string& template_id, int count) {
-  const std::string created =
-      "strftime('%Y-%m-%dT%H:%M:%S', " + std::to_string(kFirstSecond) + " + n, 'unixepoch') || '.000Z'";
-  return copies(template_id, count,
-                std::string(kStatus) + ", " + created +
-                    ", CASE WHEN n % 200 < 198 THEN t.completed_at ELSE NULL END") +
-         their_checkpoints(template_id, count, kResumable);
+  return copies(template_id, seconds(count),
+                std::string(kStatus) + ", at, CASE WHEN n % 200 < 198 THEN t.completed_at ELSE NULL END") +
+         their_checkpoints(template_id);
 }
 
 std::string copy_id(int number) { return "op_" + std::to_string(kFirst + number); }
@@ -116,7 +131,8 @@ void run_in_sqlite(const std::filesystem::path& file, const std::string& sql) {
 void fill_sqlite(const std::filesystem::path& file, const std::string& sql) {
   sqlite3* database = nullptr;
   CHECK(sqlite3_open(file.c_str(), &database) == SQLITE_OK, "the repository made the file");
-  execute(database, "PRAGMA synchronous = OFF; PRAGMA cache_size = -500000; BEGIN");
+  execute(database,
+          "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; BEGIN");
   const auto parts = indexes_and_triggers(database);
   for (const auto& [drop, create] : parts) execute(database, drop);
   execute(database, sql);
@@ -124,8 +140,17 @@ void fill_sqlite(const std::filesystem::path& file, const std::string& sql) {
   execute(database,
           "DELETE FROM status_counts;"
           "INSERT INTO status_counts SELECT operation_type, status, COUNT(*) FROM operations GROUP BY 1, 2; "
-          "COMMIT");
+          "COMMIT; PRAGMA journal_mode = WAL");
   sqlite3_close(database);
+}
+
+void fill_postgres(const storage::testing::PostgresCluster& cluster, const std::string& database,
+                   const std::string& sql) {
+  cluster.query(database,
+                "SET search_path TO ktrdr; SET session_replication_role = replica;" + sql +
+                    "DELETE FROM status_counts;"
+                    "INSERT INTO status_counts SELECT operation_type, status, 0, COUNT(*) FROM operations"
+                    " GROUP BY 1, 2;");
 }
 
 }  // namespace ktrdr::bench

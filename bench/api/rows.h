@@ -6,6 +6,7 @@
 #include <string>
 
 #include "ktrdr/storage/operations_repository.h"
+#include "ktrdr/storage/testing/postgres_cluster.h"
 
 namespace ktrdr::bench {
 
@@ -23,9 +24,12 @@ std::string years_of_operations(const std::string& template_id, int count);
 std::string copy_id(int number);  // from 1
 std::string copy_time(int number);
 
-// Without a sync: only a bench may lose what it wrote.
-void fill_sqlite(const std::filesystem::path& file,
-                 const std::string& sql);  // indexes last, for a million rows
 void run_in_sqlite(const std::filesystem::path& file, const std::string& sql);
+
+// Without triggers and syncs, indexes last, and counted once at the end: for thousands of rows or a million.
+// Nobody writes meanwhile (to SQLite: nobody has it open); only a bench may lose what it wrote.
+void fill_sqlite(const std::filesystem::path& file, const std::string& sql);
+void fill_postgres(const storage::testing::PostgresCluster& cluster, const std::string& database,
+                   const std::string& sql);
 
 }  // namespace ktrdr::bench

@@ -21,11 +21,11 @@ namespace fs = std::filesystem;
 
 constexpr int kClients = 64;
 constexpr int kRounds = 3;
-constexpr std::chrono::milliseconds kWarmUp(300), kRound(1200);
+constexpr std::chrono::milliseconds kWarmUp(300), kRound(1000);
 constexpr double kTransitionsBound = 5000;
 
 constexpr int kRows = 1'000'000;
-constexpr std::size_t kWarmUpPages = 100, kPages = 1000;
+constexpr std::size_t kWarmUpPages = 100, kPages = 600;
 constexpr double kListBoundMs = 10;
 constexpr std::array kStatuses = {"completed", "failed", "cancelled", "running", "pending"};
 

@@ -10,7 +10,7 @@ Result<api::CommitCheckpointAnswer> RowCommits::commit_checkpoint(
     const OperationId& id, const api::CommitCheckpointRequest& request) {
   TRY_ASSIGN(const storage::Committed committed,
              rows_.commit_checkpoint(id, {request.attempt, {request.worker_id}}, request.checkpoint));
-  last_commit_ = Stopwatch::now();
+  times_.push_back(Stopwatch::now());
   return api::CommitCheckpointAnswer{.dropped = committed.dropped, .version = committed.version};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 
 #include "../figures.h"
 #include "ktrdr/checkpoints/file_checkpoint_store.h"
@@ -18,7 +19,8 @@ class RowCommits final : public worker::ServerApi {
 
   Result<api::CommitCheckpointAnswer> commit_checkpoint(const OperationId& id,
                                                         const api::CommitCheckpointRequest& request) override;
-  Stopwatch::time_point last_commit() const { return last_commit_; }
+  // When each was acknowledged. To be asked for while no save is under way.
+  const std::vector<Stopwatch::time_point>& times() const { return times_; }
 
   // Nobody asks for anything else here.
   Result<api::TrainingJob> job(const OperationId&) override { return unasked(); }
@@ -41,7 +43,7 @@ class RowCommits final : public worker::ServerApi {
   static Error unasked() { return {ErrorCode::kInternal, "A checkpoint asks only to be committed."}; }
 
   storage::OperationsRepository& rows_;
-  Stopwatch::time_point last_commit_;
+  std::vector<Stopwatch::time_point> times_;
 };
 
 class RunningOperation {

@@ -72,7 +72,7 @@ double commit_seconds(RunningOperation& operation, const LargeTraining& training
   const CheckpointRef ref = operation.pipeline().enqueue(snapshot, api::CheckpointType::kPeriodic);
   operation.pipeline().step();
   CHECK(operation.pipeline().acknowledged() == ref, "a checkpoint is committed");
-  return std::chrono::duration<double>(operation.commits().last_commit() - begin).count();
+  return std::chrono::duration<double>(operation.commits().times().back() - begin).count();
 }
 
 void measure_commits(Figures& figures, const LargeTraining& training, training::TrainingSnapshot& snapshot) {
