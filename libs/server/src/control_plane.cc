@@ -9,6 +9,7 @@
 #include "ktrdr/client/server_address.h"
 #include "ktrdr/core/log.h"
 #include "ktrdr/http/server.h"
+#include "ktrdr/metrics/process_metrics.h"
 #include "ktrdr/server/data_folder.h"
 #include "ktrdr/services/checkpoint_service.h"
 #include "ktrdr/services/housekeeping.h"
@@ -155,6 +156,7 @@ struct ControlPlane::Parts {
                .events = events,
                .starts = starts,
                .workers = registry,
+               .metrics = metrics,
                .wake_dispatcher = [this] { dispatch_loop->wake(); },
                .checkpoint_max_age_days = options.checkpoint_max_age_days,
                .checkpoints_place = place_or(place_of_checkpoints(options), folder.checkpoints()),
@@ -179,6 +181,7 @@ struct ControlPlane::Parts {
   const FileLock lock;
   const Duration lease;
   const Duration heartbeat_interval;
+  metrics::Registry metrics;
   std::unique_ptr<storage::OperationsRepository> operations_repository;
   std::unique_ptr<checkpoints::CheckpointStore> checkpoint_store;
   HttpWorkerGateway gateway;
