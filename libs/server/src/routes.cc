@@ -7,8 +7,6 @@
 namespace ktrdr::server {
 namespace {
 
-constexpr const char* kVersion = "0.1.0";
-
 Result<api::HealthResponse> health(RouteContext& context) {
   api::HealthResponse health{.version = kVersion,
                              .workers_connected = context.workers.connected_count(),

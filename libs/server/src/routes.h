@@ -17,6 +17,8 @@
 
 namespace ktrdr::server {
 
+inline constexpr const char* kVersion = "0.1.0";
+
 // What the handlers use; all of it outlives the HTTP server.
 struct RouteContext {
   Clock& clock;
