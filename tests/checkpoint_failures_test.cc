@@ -6,6 +6,7 @@
 
 #include "ktrdr/core/durable_file.h"
 #include "ktrdr/core/testing/small_disk.h"
+#include "support/scrape.h"
 #include "support/test_system.h"
 
 namespace ktrdr::system_test {
@@ -46,6 +47,7 @@ TEST(CheckpointFailures, AFullDiskIsToldEverywhereTrainingGoesOnAndTheNextSaveIs
   };
   ASSERT_TRUE(wait_until([&] { return seen.checkpoint_counts->failed >= 3 && !seen.warnings.empty(); }));
   EXPECT_THAT(seen.warnings.front(), HasSubstr("was not saved"));
+  EXPECT_GE(scrape(system, system.url()).value("ktrdr_checkpoint_failures_total").value_or(0), 3);
   const auto log = read_file(system.folder() / "alpha.log", 1 << 22);
   ASSERT_TRUE(log.ok());
   EXPECT_THAT(*log, HasSubstr("a checkpoint was not saved"));

@@ -7,6 +7,9 @@
 #include "ktrdr/api/testing/openapi_checker.h"
 #include "ktrdr/api/worker.h"
 #include "ktrdr/endpoints/call.h"
+#include "ktrdr/endpoints/metrics_endpoint.h"
+#include "ktrdr/endpoints/request_metrics.h"
+#include "ktrdr/metrics/testing/exposition.h"
 
 namespace ktrdr::endpoints {
 
@@ -181,6 +184,56 @@ TEST(Endpoint, ThePageIsEscaped) {
   EXPECT_THAT(page.body, HasSubstr("Claim &lt;it&gt; &amp; go."));
   EXPECT_THAT(page.content_type, HasSubstr("text/html"));
   EXPECT_THAT(page.headers[0].second, HasSubstr("default-src 'none'"));
+}
+
+TEST(Endpoint, MetricsAreAScrapeInPrometheusTextFormatBehindTheToken) {
+  metrics::Registry registry;
+  metrics::Counter stale = registry.counter({"ktrdr_refused_total", "Writes refused."}, {{"kind", "fail"}});
+  const Endpoint row = metrics_endpoint(registry);
+  EXPECT_EQ(row.access, http::Access::kToken);
+  stale.add(2);
+  const Response answer = run(row.call, {});
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.content_type, "text/plain; version=0.0.4; charset=utf-8");
+  const metrics::testing::Exposition scrape(answer.body);
+  EXPECT_THAT(scrape.problems(), IsEmpty());
+  EXPECT_EQ(scrape.value("ktrdr_refused_total", {{"kind", "fail"}}), 2);
+  EXPECT_EQ(run(row.call, {.query = {{"name", "x"}}}).status, 400) << "it takes no options";
+}
+
+TEST(Endpoint, MetricsAreDescribedAsTextAndNotAsJson) {
+  metrics::Registry registry;
+  const OpenApiChecker checker(describe({metrics_endpoint(registry)}, {.name = "small", .version = "1"}));
+  EXPECT_THAT(checker.document_problems(), IsEmpty());
+  EXPECT_THAT(checker.operations(), ::testing::ElementsAre("GET /metrics"));
+  EXPECT_EQ(
+      checker.problem_of({.method = "GET", .target = "/metrics", .status = 200, .body = registry.text()}),
+      "");
+}
+
+TEST(Endpoint, AnswersAreCountedByTheRowThatGaveThem) {
+  metrics::Registry registry;
+  const http::Observer observe = count_requests(registry, small_table());
+  const auto scrape = [&registry] { return metrics::testing::Exposition(registry.text()); };
+  const auto requests = [&scrape](const std::string& route, const std::string& method,
+                                  const std::string& status) {
+    return scrape().value("ktrdr_http_requests_total",
+                          {{"route", route}, {"method", method}, {"status", status}});
+  };
+  EXPECT_EQ(requests("/api/v1/things", "GET", "5xx"), 0) << "all are there before anybody asks";
+  const http::Route claimed{.number = 0}, listed{.number = 1};
+  observe({.route = &claimed, .status = 409, .took = std::chrono::milliseconds(2)});
+  observe({.route = &listed, .status = 200, .took = std::chrono::milliseconds(3)});
+  observe({.route = &listed, .status = 202, .took = std::chrono::seconds(20)});
+  observe({.route = nullptr, .status = 404});
+  EXPECT_EQ(requests("/api/v1/things/{operation_id}", "POST", "4xx"), 1);
+  EXPECT_EQ(requests("/api/v1/things", "GET", "2xx"), 2);
+  EXPECT_EQ(requests("/api/v1/things", "GET", "4xx"), 0);
+  EXPECT_EQ(requests("none", "none", "4xx"), 1);
+  const metrics::Labels list = {{"route", "/api/v1/things"}, {"method", "GET"}};
+  EXPECT_EQ(scrape().value("ktrdr_http_request_duration_seconds_count", list), 2);
+  EXPECT_NEAR(scrape().value("ktrdr_http_request_duration_seconds_sum", list).value_or(0), 20.003, 1e-9);
+  EXPECT_THAT(scrape().problems(), IsEmpty());
 }
 
 // The checker is what holds our promise, so each of its teeth is tried.

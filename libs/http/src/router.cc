@@ -68,6 +68,7 @@ void check_handler(const Handler& handler) {
 Router::Router(std::vector<Route> routes) {
   for (Route& route : routes) {
     Entry entry{std::move(route), {}};
+    entry.route.number = entries_.size();
     entry.segments = split_pattern(entry.route.pattern);
     check_handler(entry.route.handler);
     const auto captures = std::count_if(entry.segments.begin(), entry.segments.end(), is_capture);

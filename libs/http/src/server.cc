@@ -123,6 +123,7 @@ class Server::Implementation final : public SessionHost {
  public:
   Implementation(const ServerOptions& options, const asio::ip::address& address, Router router)
       : limits_(options.limits),
+        observer_(options.observer),
         router_(std::move(router)),
         admission_(rules_of(options, address), router_),
         acceptor_(io_),
@@ -153,6 +154,9 @@ class Server::Implementation final : public SessionHost {
   const Admission& admission() const override { return admission_; }
   const Limits& limits() const override { return limits_; }
   bool is_stopping() const override { return is_stopping_; }
+  void answered(const Answered& answer) const override {
+    if (observer_) observer_(answer);
+  }
 
   // No queue of its own to bound: a connection has one request at a time, and connections are bounded.
   void run_handler(const Route& route, Request request, std::shared_ptr<AnswerSlot> slot) override {
@@ -236,6 +240,7 @@ class Server::Implementation final : public SessionHost {
   }
 
   const Limits limits_;
+  const Observer observer_;
   const Router router_;
   const Admission admission_;
   std::uint16_t port_ = 0;

@@ -123,6 +123,8 @@ void Session::wait_for_request(milliseconds timeout) {
 
 void Session::read_head() {
   const Limits& limits = host_.limits();
+  asked_ = std::chrono::steady_clock::now();
+  route_ = nullptr;
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(largest_head(limits)));
   parser_->body_limit(boost::none);  // Admission judges Content-Length, after what is more important
@@ -145,6 +147,7 @@ void Session::admit() {
     return write(std::move(*refusal));
   }
   admitted_ = std::get<Admitted>(std::move(verdict));
+  route_ = admitted_->route;
   if (parser_->is_done()) return dispatch();
   if (admitted_->expects_continue) return send_continue();
   read_body();
@@ -239,6 +242,7 @@ void Session::write(Response response) {
     if (response.stream) response.stream->close();
     response = refuse(kHandlerFailed);
   }
+  tell_observer(response.status);
   if (response.stream) return begin_stream(response);
   const bool is_head = parser_ && parser_->get().method() == beast::http::verb::head;
   const unsigned version = parser_ && parser_->get().version() == 10 ? 10 : 11;
@@ -248,6 +252,10 @@ void Session::write(Response response) {
   beast::http::async_write(socket_, *response_, [self = shared_from_this()](error_code failure, std::size_t) {
     self->written(failure);
   });
+}
+
+void Session::tell_observer(int status) const {
+  host_.answered({.route = route_, .status = status, .took = std::chrono::steady_clock::now() - asked_});
 }
 
 // The head first; then whatever comes. Reading goes on meanwhile, only to notice that the client has gone.

@@ -31,6 +31,7 @@ class SessionHost {
   virtual const Limits& limits() const = 0;
   virtual bool is_stopping() const = 0;
   virtual void run_handler(const Route& route, Request request, std::shared_ptr<AnswerSlot> slot) = 0;
+  virtual void answered(const Answered& answer) const = 0;
   virtual void session_ended(Session* session) = 0;
 };
 
@@ -80,6 +81,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void answer_failed_read(ErrorCodeOfBoost failure);
   std::optional<Refusal> refusal_of(ErrorCodeOfBoost failure) const;
   void write(Response response);
+  void tell_observer(int status) const;
   void begin_stream(const Response& response);
   void send_stream();
   void write_chunk(const std::string& bytes, bool is_last);
@@ -106,6 +108,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   std::optional<OutgoingStream> stream_;
   std::optional<Admitted> admitted_;
   std::shared_ptr<AnswerSlot> slot_;
+  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
+  const Route* route_ = nullptr;  // of the request that is being answered
   Phase phase_ = Phase::kIdle;
   bool is_parked_ = false;  // the request in slot_ has a parked handler
   bool timed_out_ = false;

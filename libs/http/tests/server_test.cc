@@ -4,6 +4,7 @@
 #include <future>
 #include <thread>
 
+#include "ktrdr/core/synchronized.h"
 #include "test_server.h"
 
 namespace ktrdr::http {
@@ -69,6 +70,30 @@ TEST(Server, UnknownPathsAre404AndWrongMethods405WithAllow) {
     EXPECT_THAT(response, IsRefusal(405, "METHOD_NOT_ALLOWED")) << method;
     EXPECT_EQ(response.header("allow"), "GET, HEAD, DELETE") << method;
   }
+}
+
+TEST(Server, TellsItsObserverOfEveryAnswerWhoseRouteAndHowLong) {
+  struct Seen {
+    std::string route;
+    int status;
+    bool took_time;
+    bool operator==(const Seen&) const = default;
+  };
+  Synchronized<std::vector<Seen>> seen;
+  TestServer server({}, {}, [&seen](const Answered& answered) {
+    seen.lock()->push_back({answered.route == nullptr
+                                ? "none"
+                                : std::to_string(answered.route->number) + answered.route->pattern,
+                            answered.status, answered.took > std::chrono::nanoseconds(0)});
+  });
+  server.ask("GET /items/7 HTTP/1.1");
+  server.ask("GET /nothing HTTP/1.1");
+  server.ask("GET /closed HTTP/1.1");
+  server.ask("GET /throws HTTP/1.1");
+  server.ask("garbage");
+  EXPECT_THAT(*seen.lock(), ::testing::ElementsAre(Seen{"10/items/{id}", 200, true}, Seen{"none", 404, true},
+                                                   Seen{"none", 401, true}, Seen{"13/throws", 500, true},
+                                                   Seen{"none", 400, true}));
 }
 
 TEST(Server, HeadIsGetWithoutTheBody) {

@@ -52,12 +52,13 @@ inline std::vector<Route> test_routes() {
 
 class TestServer {
  public:
-  explicit TestServer(Limits limits = {}, std::vector<Route> more_routes = {}) {
+  explicit TestServer(Limits limits = {}, std::vector<Route> more_routes = {}, Observer observer = {}) {
     std::vector<Route> routes = test_routes();
     for (Route& route : more_routes) routes.push_back(std::move(route));
     ServerOptions options;
     options.token = kToken;
     options.limits = limits;
+    options.observer = std::move(observer);
     server_ = Server::start(std::move(options), Router(std::move(routes))).value();
   }
 

@@ -59,8 +59,10 @@ void Registry::before_each_scrape(std::function<void()> refresh) {
 }
 
 std::string Registry::text() {
-  const auto refreshes = *parts_->refreshes.lock();
-  for (const auto& refresh : refreshes) refresh();
+  {
+    auto refreshes = parts_->refreshes.lock();  // one scrape at a time: some add what is new since the last
+    for (const auto& refresh : *refreshes) refresh();
+  }
   return prometheus::TextSerializer().Serialize(parts_->registry.Collect());
 }
 

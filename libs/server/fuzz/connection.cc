@@ -91,6 +91,7 @@ class Bench {
   services::CheckpointService checkpoints_{clock_, *repository_, objects_};
   services::EventFeed events_{clock_, *repository_};
   services::TaskQueue starts_{"starts", 1, 100};
+  metrics::Registry metrics_;
   RouteContext context_{.clock = clock_,
                         .operations = operations_,
                         .trainings = trainings_,
@@ -98,6 +99,7 @@ class Bench {
                         .events = events_,
                         .starts = starts_,
                         .workers = registry_,
+                        .metrics = metrics_,
                         .wake_dispatcher = [] {},
                         .checkpoints_place = folder_.path(),
                         .heartbeat_interval = Duration(2000),

@@ -8,7 +8,9 @@
 #include "ktrdr/checkpoints/open_checkpoint_store.h"
 #include "ktrdr/client/server_address.h"
 #include "ktrdr/core/log.h"
+#include "ktrdr/endpoints/request_metrics.h"
 #include "ktrdr/http/server.h"
+#include "ktrdr/metrics/process_metrics.h"
 #include "ktrdr/server/data_folder.h"
 #include "ktrdr/services/checkpoint_service.h"
 #include "ktrdr/services/housekeeping.h"
@@ -17,7 +19,10 @@
 #include "ktrdr/services/task_queue.h"
 #include "ktrdr/storage/open_repository.h"
 #include "local_workers.h"
+#include "measured_repository.h"
+#include "measured_worker_gateway.h"
 #include "routes.h"
+#include "state_metrics.h"
 
 namespace ktrdr::server {
 namespace {
@@ -29,6 +34,7 @@ constexpr Duration kTendWorkers = std::chrono::milliseconds(200);
 constexpr Duration kAnswerWaiters = std::chrono::milliseconds(250);
 constexpr Duration kDispatch = std::chrono::seconds(1);
 constexpr Duration kLookForHousekeeping = std::chrono::minutes(1);
+constexpr Duration kRefreshMetrics = std::chrono::seconds(2);
 constexpr Duration kDay = std::chrono::hours(24);
 constexpr std::int64_t kMostDays = 36'500;
 constexpr Duration kShortestLease = std::chrono::milliseconds(500);
@@ -129,9 +135,10 @@ struct ControlPlane::Parts {
         lock(std::move(folder_lock)),
         lease(options.lease),
         heartbeat_interval(std::min(kLongestHeartbeat, options.lease / 5)),
-        operations_repository(std::move(repository)),
+        operations_repository(std::make_unique<MeasuredRepository>(metrics, std::move(repository))),
         checkpoint_store(std::move(store)),
-        gateway(std::move(token)),
+        http_gateway(std::move(token)),
+        gateway(metrics, http_gateway),
         registry(clock, heartbeat_interval),
         dispatcher(clock, *operations_repository, registry, gateway, lease / 8),
         dispatches("resumes", kDispatchThreads, kMostWaitingDispatches),
@@ -147,6 +154,7 @@ struct ControlPlane::Parts {
         checkpoints(clock, *operations_repository, *checkpoint_store),
         events(clock, *operations_repository),
         housekeeping(clock, checkpoints, *operations_repository, options.checkpoint_max_age_days * kDay),
+        state_metrics(metrics, *operations_repository, registry),
         local_workers(clock, folder, std::move(program), options.local_workers, places_of(options)),
         routes{.clock = clock,
                .operations = operations,
@@ -155,13 +163,17 @@ struct ControlPlane::Parts {
                .events = events,
                .starts = starts,
                .workers = registry,
+               .metrics = metrics,
                .wake_dispatcher = [this] { dispatch_loop->wake(); },
                .checkpoint_max_age_days = options.checkpoint_max_age_days,
                .checkpoints_place = place_or(place_of_checkpoints(options), folder.checkpoints()),
                .heartbeat_interval = heartbeat_interval,
                .orphan_detector = [this] { return *orphan_detector.lock(); },
                .problems = [this] { return local_workers.problems(); },
-               .may_name_data_dir = options.require_token} {}
+               .may_name_data_dir = options.require_token} {
+    metrics::add_process_metrics(metrics, clock, {.name = "serve", .version = kVersion});
+    metrics::add_free_disk_space(metrics, "data", [this] { return metrics::free_bytes_of(folder.root); });
+  }
 
   ~Parts() {
     http_server.reset();  // before anything that its handlers use
@@ -170,6 +182,7 @@ struct ControlPlane::Parts {
   }
 
   void watch_leases();
+  void could_not_watch();
   void start_loops();
   void start_local_workers();
   void stop_idle_workers();
@@ -179,9 +192,11 @@ struct ControlPlane::Parts {
   const FileLock lock;
   const Duration lease;
   const Duration heartbeat_interval;
+  metrics::Registry metrics;
   std::unique_ptr<storage::OperationsRepository> operations_repository;
   std::unique_ptr<checkpoints::CheckpointStore> checkpoint_store;
-  HttpWorkerGateway gateway;
+  HttpWorkerGateway http_gateway;
+  MeasuredWorkerGateway gateway;
   services::WorkerRegistry registry;
   services::Dispatcher dispatcher;
   services::TaskQueue dispatches;
@@ -193,12 +208,13 @@ struct ControlPlane::Parts {
   services::CheckpointService checkpoints;
   services::EventFeed events;
   services::Housekeeping housekeeping;
+  StateMetrics state_metrics;
   LocalWorkers local_workers;
   RouteContext routes;
   std::unique_ptr<http::Server> http_server;
   std::string url;
   std::unique_ptr<services::PeriodicTask> dispatch_loop, lease_loop, waiters_loop, workers_loop,
-      housekeeping_loop;
+      housekeeping_loop, metrics_loop;
 };
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const ServeOptions& options) {
@@ -219,14 +235,16 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::start(Clock& clock, const Se
   auto parts = std::make_unique<Parts>(clock, options, folder, std::move(lock), std::move(program),
                                        std::move(repository), std::move(store), token);
   parts->start_loops();
+  const EndpointTable table = endpoint_table(parts->routes);
   TRY_ASSIGN(parts->http_server,
              http::Server::start({.address = options.address,
                                   .port = options.port,
                                   .token = options.require_token ? std::optional(token) : std::nullopt,
                                   .extra_allowed_hosts = options.allowed_hosts,
                                   .limits = {.body_bytes = kLargestBody, .connections = kMostConnections},
-                                  .worker_threads = kHandlerThreads},
-                                 endpoints::make_router(endpoint_table(parts->routes))));
+                                  .worker_threads = kHandlerThreads,
+                                  .observer = endpoints::count_requests(parts->metrics, table)},
+                                 endpoints::make_router(table)));
   parts->url = "http://" + reachable(options.address) + ":" + std::to_string(parts->http_server->port());
   TRY(replace_file_durably(folder.server_url(),
                            parts->url + "\n"));  // where workers and the command line find us
@@ -243,6 +261,8 @@ void ControlPlane::Parts::start_loops() {
       std::make_unique<PeriodicTask>("waiters", kAnswerWaiters, [this] { operations.answer_waiters(); });
   housekeeping_loop =
       std::make_unique<PeriodicTask>("housekeeping", kLookForHousekeeping, [this] { housekeeping.tend(); });
+  metrics_loop = std::make_unique<PeriodicTask>(
+      "metrics", kRefreshMetrics, [this] { state_metrics.refresh(local_workers.problems().size()); });
 }
 
 // Last, because a worker looks for the address file at once.
@@ -253,14 +273,15 @@ void ControlPlane::Parts::start_local_workers() {
 
 void ControlPlane::Parts::watch_leases() {
   // While the store takes no heartbeats, a row that stands still says nothing about its worker.
-  if (operations.take_store_trouble(lease_watch.longest_heartbeat_in_store())) return lease_watch.forget();
+  if (operations.take_store_trouble(lease_watch.longest_heartbeat_in_store())) return could_not_watch();
   const auto pulses = operations_repository->pulses();
   if (!pulses.ok()) {
-    lease_watch.forget();  // what we could not see, we did not watch
+    could_not_watch();
     log(LogLevel::kWarning, "the leases could not be read", {{"error", pulses.error().describe()}});
     return;
   }
   const auto silent_ones = lease_watch.observe(*pulses, clock.monotonic());
+  state_metrics.saw({{.claimed = pulses->size(), .longest_silence = lease_watch.longest_silence()}});
   orphan_detector.update([this](api::OrphanDetectorInfo& info) {
     info.potential_orphans_count = lease_watch.suspects();
     info.last_check = iso8601_utc(clock.wall_ms());
@@ -277,6 +298,12 @@ void ControlPlane::Parts::watch_leases() {
     }
     events.changed(silent.id);
   }
+}
+
+// What we could not see, we did not watch.
+void ControlPlane::Parts::could_not_watch() {
+  lease_watch.forget();
+  state_metrics.saw(std::nullopt);
 }
 
 // A worker that trains goes on without us; one that idles would only be left behind. Should one have taken
@@ -306,8 +333,8 @@ void ControlPlane::stop() {
   parts_->dispatches.stop();
   parts_->starts.drop_waiting();  // their clients were answered 503
   parts_->starts.stop();
-  for (auto* loop :
-       {&parts_->dispatch_loop, &parts_->lease_loop, &parts_->waiters_loop, &parts_->housekeeping_loop}) {
+  for (auto* loop : {&parts_->dispatch_loop, &parts_->lease_loop, &parts_->waiters_loop,
+                     &parts_->housekeeping_loop, &parts_->metrics_loop}) {
     loop->reset();
   }
 }

@@ -2,11 +2,10 @@
 
 #include "ktrdr/api/operation.h"
 #include "ktrdr/endpoints/call.h"
+#include "ktrdr/endpoints/metrics_endpoint.h"
 
 namespace ktrdr::server {
 namespace {
-
-constexpr const char* kVersion = "0.1.0";
 
 Result<api::HealthResponse> health(RouteContext& context) {
   api::HealthResponse health{.version = kVersion,
@@ -66,6 +65,7 @@ EndpointTable endpoint_table(RouteContext& context) {
   table += checkpoint_endpoints(context);
   table += worker_endpoints(context);
   table += attempt_endpoints(context);
+  table += {endpoints::metrics_endpoint(context.metrics)};
   announce_changes(table, context.events);
   endpoints::add_documentation(table,
                                {.name = "ktrdr control plane",

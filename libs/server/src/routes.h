@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "ktrdr/endpoints/endpoint.h"
+#include "ktrdr/metrics/registry.h"
 #include "ktrdr/services/checkpoint_service.h"
 #include "ktrdr/services/dispatcher.h"
 #include "ktrdr/services/event_feed.h"
@@ -16,6 +17,8 @@
 
 namespace ktrdr::server {
 
+inline constexpr const char* kVersion = "0.1.0";
+
 // What the handlers use; all of it outlives the HTTP server.
 struct RouteContext {
   Clock& clock;
@@ -25,6 +28,7 @@ struct RouteContext {
   services::EventFeed& events;
   services::TaskQueue& starts;
   services::WorkerRegistry& workers;
+  metrics::Registry& metrics;
   std::function<void()> wake_dispatcher;
   std::int64_t checkpoint_max_age_days = 30;  // of a clean-up that names none
   std::string checkpoints_place;              // a folder or s3://bucket/prefix

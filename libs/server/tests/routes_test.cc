@@ -162,6 +162,7 @@ TEST_F(Routes, EveryGoodAnswerIsAsDocumented) {
       api::WorkerRegistration{.worker_id = "worker-1", .endpoint_url = "http://127.0.0.1:1"});
   ask("GET", "/api/v1/workers", 200);
   ask("GET", "/api/v1/workers/worker-1", 200);
+  ask("GET", "/metrics", 200);
   for (const char* target : {"health", "openapi.json", "docs"})
     ask("GET", "/api/v1/" + std::string(target), 200);
 

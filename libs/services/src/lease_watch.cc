@@ -1,5 +1,6 @@
 #include "ktrdr/services/lease_watch.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace ktrdr::services {
@@ -12,6 +13,7 @@ std::vector<storage::Pulse> LeaseWatch::observe(const std::vector<storage::Pulse
   std::map<OperationId, Seen> still_there;
   std::vector<storage::Pulse> silent;
   suspects_ = 0;
+  longest_silence_ = Duration(0);
   for (const storage::Pulse& pulse : pulses) {
     const auto before = seen_.find(pulse.id);
     Seen seen = before == seen_.end() ? Seen{.attempt = -1} : before->second;
@@ -19,6 +21,7 @@ std::vector<storage::Pulse> LeaseWatch::observe(const std::vector<storage::Pulse
       if (now - seen.since >= lease_ / 2) ++suspects_;
       if (now - seen.since >= lease_) silent.push_back(pulse);
     }
+    longest_silence_ = std::max(longest_silence_, now - seen.since);
     still_there.emplace(pulse.id, std::move(seen));
   }
   seen_ = std::move(still_there);

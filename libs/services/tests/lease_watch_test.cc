@@ -81,6 +81,17 @@ TEST(LeaseWatch, AnOutageOfTheStoreIsNotSilenceOfTheWorker) {
   EXPECT_TRUE(look(watch, 108s, 115s, pulse(5)).empty());
 }
 
+TEST(LeaseWatch, TellsHowLongTheMostSilentOneHasBeenSilent) {
+  LeaseWatch watch(kLease);
+  EXPECT_EQ(watch.longest_silence(), Duration(0));
+  look(watch, 100s, 103s, pulse(5));
+  EXPECT_EQ(watch.longest_silence(), 2800ms) << "since the first look, and looks are 400 ms apart";
+  watch.observe({pulse(6)}, 103200ms);
+  EXPECT_EQ(watch.longest_silence(), Duration(0));
+  watch.observe({}, 103600ms);
+  EXPECT_EQ(watch.longest_silence(), Duration(0));
+}
+
 TEST(LeaseWatch, AnOperationThatWentAwayIsForgotten) {
   LeaseWatch watch(kLease);
   look(watch, 100s, 107s, pulse(5));

@@ -7,6 +7,7 @@
 // Where both match, the literal wins, from left to right. A trailing slash is another path (and so 404).
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <set>
 #include <string>
@@ -37,6 +38,7 @@ struct Route {
   std::string pattern;
   Access access = Access::kToken;
   Handler handler;
+  std::size_t number = 0;  // its place in the router's table, set by the router
 };
 
 struct RouteMatch {

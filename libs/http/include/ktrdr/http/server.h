@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,16 @@ struct Limits {
   std::chrono::milliseconds stop_timeout{5'000};    // what stop() gives to requests in flight
 };
 
+// An answer on its way out, as whoever counts them sees it.
+struct Answered {
+  const Route* route = nullptr;  // null: refused before there was one, or by the token that its route needs
+  int status = 0;
+  std::chrono::nanoseconds took{0};  // from the request's first byte until the answer was there to be sent
+};
+
+// Called on the thread of all sockets, for every answer: it must be quick and must not throw.
+using Observer = std::function<void(const Answered&)>;
+
 struct ServerOptions {
   std::string address = "127.0.0.1";  // an IP address, or "localhost"
   std::uint16_t port = 0;             // 0: any free one, see Server::port()
@@ -45,6 +56,7 @@ struct ServerOptions {
       extra_allowed_hosts;  // beside 127.0.0.1, localhost, [::1] and `address`; without port
   Limits limits;
   std::size_t worker_threads = 4;
+  Observer observer;  // may be empty
 };
 
 // Owned by main() or a test. All methods are safe to call from any thread but the handlers'.

@@ -79,8 +79,8 @@ class Registry {
   Gauge gauge(const Name& name, const Labels& labels = {});
   Histogram histogram(const Name& name, const Bounds& bounds, const Labels& labels = {});
 
-  // Called by text(), to bring up to date what is only looked at then. Must be quick: a scrape waits for it.
-  // Everything it uses outlives the registry's last scrape.
+  // Called by text(), by one thread at a time, to bring up to date what is only looked at then. Must be
+  // quick: a scrape waits for it. Everything it uses outlives the registry's last scrape.
   void before_each_scrape(std::function<void()> refresh);
 
   // The text exposition format 0.0.4, kTextFormat.

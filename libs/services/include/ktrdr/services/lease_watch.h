@@ -24,6 +24,9 @@ class LeaseWatch {
   // How many have stood still for half a lease at the last look.
   std::int64_t suspects() const { return suspects_; }
 
+  // Of the one that has stood still for the longest time, at the last look; 0 when nobody owns anything.
+  Duration longest_silence() const { return longest_silence_; }
+
   // What was seen so far says nothing any more (the store could not be read).
   void forget() { seen_.clear(); }
 
@@ -51,6 +54,7 @@ class LeaseWatch {
   std::map<OperationId, Seen> seen_;
   Duration last_look_{0};
   std::int64_t suspects_ = 0;
+  Duration longest_silence_{0};
 };
 
 // What a person reads on an operation that lost its worker: who, since when, and where to resume from.
