@@ -26,12 +26,14 @@
 #include <map>
 #include <optional>
 
+#include "file_memory.h"
 #include "ktrdr/checkpoints/artifacts.h"
 
 namespace ktrdr::checkpoints {
 namespace {
 
-constexpr std::string_view kMark = ".deleted.";  // no file's name starts with a dot
+constexpr std::uint64_t kLarge = std::uint64_t{1} << 20;  // bytes; less is not worth a file
+constexpr std::string_view kMark = ".deleted.";           // no file's name starts with a dot
 
 Error already_there(CheckpointRef ref) {
   return {ErrorCode::kConflict, "There already is a checkpoint " + ref.to_string() +
@@ -71,14 +73,25 @@ class FilesInBucket final : public CheckpointFiles {
       : bucket_(bucket), folder_(std::move(folder)) {}
 
   Result<FileBytes> read(std::string_view name, std::uint64_t at_most) const override {
-    auto bytes = bucket_.get(folder_ + std::string(name), at_most);
+    const auto memory = at_most < kLarge ? std::nullopt : make_file_memory(at_most);
+    auto bytes = memory ? read_into(*memory, name) : read_whole(name, at_most);
     if (!bytes.ok()) return damage_or(std::move(bytes).error(), name);
-    auto owner = std::make_shared<const std::string>(*std::move(bytes));
+    return bytes;
+  }
+
+ private:
+  Result<FileBytes> read_whole(std::string_view name, std::uint64_t at_most) const {
+    TRY_ASSIGN(std::string bytes, bucket_.get(folder_ + std::string(name), at_most));
+    auto owner = std::make_shared<const std::string>(std::move(bytes));
     const auto view = std::as_bytes(std::span(*owner));
     return FileBytes{std::move(owner), view};
   }
 
- private:
+  Result<FileBytes> read_into(const FileMemory& memory, std::string_view name) const {
+    TRY_ASSIGN(const std::uint64_t size, bucket_.get_into(folder_ + std::string(name), memory.bytes));
+    return FileBytes{memory.owner, memory.bytes.first(size)};
+  }
+
   static Error damage_or(Error error, std::string_view name) {
     const bool is_missing = error.code == ErrorCode::kNotFound;
     if (!is_missing && error.code != ErrorCode::kTooLarge) return error;

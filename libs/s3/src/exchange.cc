@@ -28,9 +28,25 @@ constexpr long kLongestSilenceSeconds = 20;
 struct Receiver {
   CURL* easy = nullptr;
   std::size_t at_most = 0;
+  std::span<std::byte> into;
   Answer answer;
   bool is_too_large = false;
 };
+
+void keep(Receiver& receiver, std::span<const std::byte> bytes) {
+  Answer& answer = receiver.answer;
+  const std::size_t before = answer.size;
+  answer.size += bytes.size();
+  if (receiver.into.data() != nullptr) {
+    std::ranges::copy(bytes, receiver.into.subspan(before).begin());
+    return;
+  }
+  curl_off_t expected = -1;
+  curl_easy_getinfo(receiver.easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &expected);
+  if (before == 0 && expected > 0)
+    answer.body.reserve(std::min(static_cast<std::size_t>(expected), receiver.at_most));
+  answer.body.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
 
 std::size_t receive(char* bytes, std::size_t size, std::size_t count, void* target) {
   auto& receiver = *static_cast<Receiver*>(target);
@@ -40,15 +56,11 @@ std::size_t receive(char* bytes, std::size_t size, std::size_t count, void* targ
     body.append(bytes, std::min(length, kLargestRefusal - std::min(body.size(), kLargestRefusal)));
     return length;
   }
-  if (length > receiver.at_most - body.size()) {
+  if (length > receiver.at_most - receiver.answer.size) {
     receiver.is_too_large = true;
     return 0;  // libcurl ends the transfer with CURLE_WRITE_ERROR
   }
-  curl_off_t expected = -1;
-  curl_easy_getinfo(receiver.easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &expected);
-  if (body.empty() && expected > 0)
-    body.reserve(std::min(static_cast<std::size_t>(expected), receiver.at_most));
-  body.append(bytes, length);
+  keep(receiver, std::as_bytes(std::span(bytes, length)));
   return length;
 }
 
@@ -173,7 +185,8 @@ Exchanger::~Exchanger() = default;
 Result<Answer> Exchanger::perform(const Exchange& exchange) {
   curl::Easy easy = pool_->take();
   const curl::HeaderList headers = header_list(exchange, settings_.credentials);
-  Receiver receiver{easy.get(), exchange.at_most, {}, false};
+  const std::size_t at_most = exchange.into.data() == nullptr ? exchange.at_most : exchange.into.size();
+  Receiver receiver{easy.get(), at_most, exchange.into, {}, false};
   Sender sender{exchange.payload};
   char detail[CURL_ERROR_SIZE] = "";
   curl::set_safety(easy.get(), kConnectWithin);

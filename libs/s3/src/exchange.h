@@ -28,11 +28,13 @@ struct Exchange {
   std::vector<std::string> header_lines;  // "If-None-Match: *"; they are signed
   Pieces payload;
   std::size_t at_most = std::size_t{8} << 20;  // bytes of a good answer
+  std::span<std::byte> into = {};              // takes its body, where it is given, instead of `body`
 };
 
 struct Answer {
   int status = 0;
   std::string body;
+  std::uint64_t size = 0;                      // of the body, wherever it is
   std::map<std::string, std::string> headers;  // names in lower case
   bool is_good() const { return status >= 200 && status < 300; }
 };
@@ -44,7 +46,7 @@ class Exchanger {
   ~Exchanger();
 
   // Any status is an answer. kUnavailable: the server can't be reached, hung up, or was silent for long.
-  // kTooLarge: a good answer is longer than `at_most`.
+  // kTooLarge: a good answer is longer than `at_most`, or than `into`.
   Result<Answer> perform(const Exchange& exchange);
 
   const S3Settings& settings() const { return settings_; }

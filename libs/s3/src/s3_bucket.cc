@@ -303,6 +303,11 @@ Result<std::string> S3Bucket::get(const std::string& key, std::uint64_t at_most)
   return std::move(answer.body);
 }
 
+Result<std::uint64_t> S3Bucket::get_into(const std::string& key, std::span<std::byte> memory) const {
+  TRY_ASSIGN(const Answer answer, conversation_->ask_well({.key = key, .query = {}, .into = memory}));
+  return answer.size;
+}
+
 Result<std::optional<std::uint64_t>> S3Bucket::size_of(const std::string& key) const {
   const auto answer = conversation_->ask_well({.method = "HEAD", .key = key, .query = {}});
   if (!answer.ok() && answer.error().code == ErrorCode::kNotFound) return std::optional<std::uint64_t>();

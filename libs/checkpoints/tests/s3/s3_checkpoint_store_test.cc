@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "../little_memory.h"
 #include "ktrdr/checkpoints/open_checkpoint_store.h"
 #include "ktrdr/checkpoints/testing/checkpoint_store_contract.h"
 #include "ktrdr/core/testing/temporary_folder.h"
@@ -75,6 +76,43 @@ TEST_F(S3Store, NamesObjectsAsFilesAreNamed) {
   EXPECT_EQ(keys, (std::vector<std::string>{"2-17/best_model.safetensors", "2-17/manifest.json",
                                             "2-17/model.safetensors", "2-17/optimizer.safetensors",
                                             "2-17/strategy.yaml", "2-17/trainer.safetensors"}));
+}
+
+// ---- memory ----
+
+class S3StoreMemory : public S3Store {
+ protected:
+  void SetUp() override {
+    if (kSanitizerNeedsMemory) GTEST_SKIP() << "a sanitizer takes memory of its own";
+    model_.put_f32("weight", std::vector<float>(kNumbers, 0.5F));
+    small_.put_scalar("step", 1.0);
+    content_.description.operation = operation_;
+    content_.description.ref = {1, 0};
+    content_.files = {tensor_file(std::string(kModelFile), model_).value(),
+                      tensor_file(std::string(kOptimizerFile), small_).value(),
+                      tensor_file(std::string(kTrainerFile), small_).value()};
+    ASSERT_THAT(store_.put(content_), IsOk());
+  }
+  bool restore() {
+    const auto loaded = store_.load(operation_, {1, 0});
+    if (!loaded.ok()) return false;
+    model_.assign_from(loaded->model().tensors);  // into memory that is there
+    return true;
+  }
+
+  static constexpr std::size_t kNumbers = 16 << 20;  // 64 MiB
+  TensorMap model_, small_;
+  CheckpointContent content_;
+};
+
+TEST_F(S3StoreMemory, RestoringMakesOneCopyAndThatIsTheEngines) {
+  EXPECT_EXIT(in_little_memory([&] { return restore(); }), ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(S3StoreMemory, WithoutRoomOnADiskItIsReadAllTheSame) {
+  setenv("TMPDIR", "/proc", 1);
+  EXPECT_TRUE(restore());
+  unsetenv("TMPDIR");
 }
 
 TEST_F(S3Store, ListsMoreThanOnePageOfCheckpoints) {

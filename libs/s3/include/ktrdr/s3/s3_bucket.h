@@ -62,6 +62,9 @@ class S3Bucket {
   // kNotFound; kTooLarge when it is longer than `at_most` bytes.
   Result<std::string> get(const std::string& key, std::uint64_t at_most) const;
 
+  // The same into memory that is there; returns how many bytes it is. kTooLarge when that is not enough.
+  Result<std::uint64_t> get_into(const std::string& key, std::span<std::byte> memory) const;
+
   // Its size; nothing when there is no such object.
   Result<std::optional<std::uint64_t>> size_of(const std::string& key) const;
 
