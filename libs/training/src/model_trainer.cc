@@ -251,13 +251,14 @@ void ModelTrainer::take() {
 
 void ModelTrainer::save_if_due() {
   if (!policy_->wanted() || !sink_.idle() || !policy_->due(sink_.background_cost())) return;
+  observer_.on_checkpoint_begins();
   const Duration before = clock_.monotonic();
   take();
   sink_.save_in_background(snapshot_, api::CheckpointType::kPeriodic);
   const Duration pause = clock_.monotonic() - before;
+  observer_.on_checkpoint_pause(pause);
   policy_->taken(pause, sink_.background_cost());
   paused_ += pause;
-  observer_.on_checkpoint_pause(pause);
 }
 
 TrainingOutcome ModelTrainer::stop_here(StopRequest request) {

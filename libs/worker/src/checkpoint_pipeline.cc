@@ -150,7 +150,9 @@ void CheckpointPipeline::write(const Job& job) {
 void CheckpointPipeline::hold(Written written) {
   std::optional<Written> replaced;
   state_.update([&](State& state) { replaced = std::exchange(state.newest, std::move(written)); });
-  if (replaced) remove(replaced->commit.checkpoint.ref);
+  if (!replaced) return;
+  report_.on_superseded();
+  remove(replaced->commit.checkpoint.ref);
 }
 
 void CheckpointPipeline::commit_once() {
@@ -178,10 +180,10 @@ void CheckpointPipeline::commit_once() {
 }
 
 void CheckpointPipeline::acknowledge(const api::CommitCheckpointAnswer& answer) {
-  const api::CheckpointInfo saved = state_.lock()->sending->commit.checkpoint;  // only this thread changes it
+  const Written saved = *state_.lock()->sending;  // only this thread changes it
   succeed(saved);
   state_.update([&](State& state) {
-    state.acknowledged = saved.ref;
+    state.acknowledged = saved.commit.checkpoint.ref;
     state.sending.reset();
   });
   for (const CheckpointRef dropped : answer.dropped) remove(dropped);
@@ -211,14 +213,15 @@ void CheckpointPipeline::fail(CheckpointRef ref, Error error) {
        {"checkpoint", ref.to_string()},
        {"error", error.describe()}});
   if (error.code != ErrorCode::kStale) {
-    report_.count_failed();
+    report_.on_save_failed();
     if (auto warning = failures_.failed(ref, error.message)) report_.warn(*std::move(warning));
   }
   state_.update([&](State& state) { state.failed.emplace(ref, std::move(error)); });
 }
 
-void CheckpointPipeline::succeed(const api::CheckpointInfo& saved) {
-  report_.count_saved(saved.size_bytes);
+void CheckpointPipeline::succeed(const Written& written) {
+  const api::CheckpointInfo& saved = written.commit.checkpoint;
+  report_.on_saved(saved.size_bytes, written.taken_at);
   auto news = failures_.saved(saved.ref);
   log(news ? LogLevel::kInfo : LogLevel::kDebug, "checkpoint saved",
       {{"operation", lineage_.operation.value},

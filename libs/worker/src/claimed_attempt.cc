@@ -20,6 +20,13 @@ api::Progress finished(api::Progress progress) {
   return progress;
 }
 
+AttemptEnd end_of(const LastWord& word) {
+  if (std::holds_alternative<api::CompleteRequest>(word)) return AttemptEnd::kCompleted;
+  if (std::holds_alternative<api::FailRequest>(word)) return AttemptEnd::kFailed;
+  const bool cancelled = std::get<api::StoppedRequest>(word).reason == api::StopReason::kCancelled;
+  return cancelled ? AttemptEnd::kCancelled : AttemptEnd::kHandedBack;
+}
+
 CheckpointLineage lineage_of(const Assignment& assignment) {
   return {.operation = assignment.operation,
           .attempt = assignment.attempt,
@@ -32,14 +39,16 @@ CheckpointLineage lineage_of(const Assignment& assignment) {
 }  // namespace
 
 ClaimedAttempt::ClaimedAttempt(const Clock& clock, ServerApi& server,
-                               checkpoints::CheckpointStore& checkpoints, Assignment assignment)
+                               checkpoints::CheckpointStore& checkpoints, Assignment assignment,
+                               RunObserver& observer)
     : clock_(clock),
       server_(server),
       assignment_(std::move(assignment)),
-      report_(assignment_.progress),
+      report_(assignment_.progress, observer),
       checkpoints_(clock, checkpoints, server, report_, stop_, lineage_of(assignment_)),
       give_up_at_ms_(kNever) {
   report_.set_phase(api::Phase::kPreparing);
+  report_.on_begin();
 }
 
 std::optional<training::TrainingResumeContext> ClaimedAttempt::take_resume_context() {
@@ -99,16 +108,21 @@ void ClaimedAttempt::tell_what_is_unsent() {
 
 std::optional<LastWord> ClaimedAttempt::conclude(Result<training::FinishedTraining> ended,
                                                  const Publish& publish) {
-  if (stop_.requested() == StopRequest::kAbandon) return std::nullopt;
+  if (stop_.requested() == StopRequest::kAbandon) return refused();
   if (!ended.ok()) return failed(ended.error());
   switch (ended->outcome.kind) {
-    case TrainingOutcome::Kind::kAbandoned: return std::nullopt;
+    case TrainingOutcome::Kind::kAbandoned: return refused();
     case TrainingOutcome::Kind::kStopped: return stopped(ended->outcome);
     case TrainingOutcome::Kind::kCompleted: break;
   }
   const auto published = publish(ended->files);
   if (!published.ok()) return failed(Error(published.error()).while_doing("publishing the model"));
   return completed(std::move(*ended), *published);
+}
+
+std::optional<LastWord> ClaimedAttempt::refused() {
+  report_.on_end(AttemptEnd::kRefused);
+  return std::nullopt;
 }
 
 LastWord ClaimedAttempt::completed(training::FinishedTraining finished_training,
@@ -169,12 +183,17 @@ bool ClaimedAttempt::say(const LastWord& word) {
   };
   constexpr std::array kNames = {"complete", "stopped", "fail"};
   const auto answer = std::visit(Ask{server_, assignment_.operation}, word);
-  if (answer.ok()) return true;
+  if (answer.ok()) {
+    report_.on_end(end_of(word));
+    return true;
+  }
   if (may_be_answered_later(answer.error()) && !has_given_up()) return false;
   log(LogLevel::kWarning, "the server did not take the end of a training",
       {{"what", kNames[word.index()]},
        {"operation", assignment_.operation.value},
        {"error", answer.error().describe()}});
+  const bool unheard = may_be_answered_later(answer.error()) && stop_.requested() != StopRequest::kAbandon;
+  report_.on_end(unheard ? AttemptEnd::kUnheard : AttemptEnd::kRefused);
   return true;
 }
 

@@ -23,16 +23,26 @@ void remove_sent(std::vector<T>& list, std::size_t& before, const std::vector<T>
 
 }  // namespace
 
+RunObserver& nobody() {
+  static RunObserver observer;
+  return observer;
+}
+
 void RunReport::on_progress(const api::Progress& progress, api::Phase phase) {
+  also_.on_progress(progress, phase);
   auto state = state_.lock();
   state->progress = progress;
   state->phase = phase;
 }
 
-void RunReport::on_epoch(const api::EpochMetrics& metrics) { state_.lock()->epochs.push_back(metrics); }
+void RunReport::on_epoch(const api::EpochMetrics& metrics) {
+  also_.on_epoch(metrics);
+  state_.lock()->epochs.push_back(metrics);
+}
 
 // The rows that an earlier process could not send any more are sent now; the store replaces what it has.
 void RunReport::on_history_restored(const std::vector<api::EpochMetrics>& history) {
+  also_.on_history_restored(history);
   auto state = state_.lock();
   state->epochs.insert(state->epochs.end(), history.begin(), history.end());
 }
@@ -42,6 +52,7 @@ void RunReport::set_phase(api::Phase phase) { state_.lock()->phase = phase; }
 void RunReport::warn(std::string warning) { state_.lock()->warnings.push_back(std::move(warning)); }
 
 void RunReport::on_checkpoint_pause(Duration pause) {
+  also_.on_checkpoint_pause(pause);
   state_.lock()->checkpoint_counts.pause_seconds += seconds(pause);
 }
 
@@ -49,13 +60,17 @@ void RunReport::count_processor_time(std::chrono::nanoseconds used) {
   state_.lock()->checkpoint_counts.processor_seconds += seconds(used);
 }
 
-void RunReport::count_saved(std::int64_t bytes) {
+void RunReport::on_saved(std::int64_t bytes, Duration taken_at) {
+  also_.on_saved(bytes, taken_at);
   auto state = state_.lock();
   state->checkpoint_counts.saved += 1;
   state->checkpoint_counts.bytes_saved += bytes;
 }
 
-void RunReport::count_failed() { state_.lock()->checkpoint_counts.failed += 1; }
+void RunReport::on_save_failed() {
+  also_.on_save_failed();
+  state_.lock()->checkpoint_counts.failed += 1;
+}
 
 // A bounded piece from the front: what a request can carry, however long the server was away.
 RunReport::Unsent RunReport::unsent() {

@@ -17,6 +17,10 @@ class TrainingObserver {
   // also after a resume.
   virtual void on_progress(const api::Progress& progress, api::Phase phase) = 0;
 
+  // Training stands still from here to on_checkpoint_pause(). For whoever measures more finely than in the
+  // clock's milliseconds.
+  virtual void on_checkpoint_begins() {}
+
   // Training stood still for so long, to copy its state for a checkpoint.
   virtual void on_checkpoint_pause(Duration pause) = 0;
 

@@ -110,7 +110,7 @@ class CheckpointPipeline {
   void acknowledge(const api::CommitCheckpointAnswer& answer);
   void refuse(const Error& error);
   void fail(CheckpointRef ref, Error error);
-  void succeed(const api::CheckpointInfo& saved);
+  void succeed(const Written& written);
   void remove(CheckpointRef ref);
 
   const Clock& clock_;

@@ -25,7 +25,7 @@ using LastWord = std::variant<api::CompleteRequest, api::StoppedRequest, api::Fa
 class ClaimedAttempt {
  public:
   ClaimedAttempt(const Clock& clock, ServerApi& server, checkpoints::CheckpointStore& checkpoints,
-                 Assignment assignment);
+                 Assignment assignment, RunObserver& observer = nobody());
 
   const Assignment& assignment() const { return assignment_; }
   std::optional<training::TrainingResumeContext> take_resume_context();
@@ -55,6 +55,7 @@ class ClaimedAttempt {
   bool has_given_up() const;
 
  private:
+  std::optional<LastWord> refused();
   LastWord completed(training::FinishedTraining finished, const checkpoints::PublishedModel& published);
   LastWord stopped(const training::TrainingOutcome& outcome);
   LastWord failed(const Error& error);

@@ -1,6 +1,7 @@
 // What a running training has to tell the server: filled by the training thread, sent by the heartbeat.
 // Nothing is dropped before the server has acknowledged it, and acknowledging the same twice drops nothing
-// more, so two heartbeats may be under way at once. Safe from any thread.
+// more, so two heartbeats may be under way at once. Whatever it hears it passes on to `also`, who watches
+// too. Safe from any thread.
 #pragma once
 
 #include <map>
@@ -10,24 +11,29 @@
 #include "ktrdr/api/worker.h"
 #include "ktrdr/core/clock.h"
 #include "ktrdr/core/synchronized.h"
-#include "ktrdr/training/training_observer.h"
+#include "ktrdr/worker/run_observer.h"
 
 namespace ktrdr::worker {
 
-class RunReport final : public training::TrainingObserver {
+class RunReport final : public RunObserver {
  public:
   // `so_far`: what an earlier attempt had reported, shown until this one has something to tell.
-  explicit RunReport(api::Progress so_far = {}) : state_(Unsent{.progress = std::move(so_far)}) {}
+  explicit RunReport(api::Progress so_far = {}, RunObserver& also = nobody())
+      : also_(also), state_(Unsent{.progress = std::move(so_far)}) {}
 
+  void on_begin() override { also_.on_begin(); }
   void on_progress(const api::Progress& progress, api::Phase phase) override;
+  void on_checkpoint_begins() override { also_.on_checkpoint_begins(); }
   void on_checkpoint_pause(Duration pause) override;
   void on_epoch(const api::EpochMetrics& metrics) override;
   void on_history_restored(const std::vector<api::EpochMetrics>& history) override;
+  void on_saved(std::int64_t bytes, Duration taken_at) override;
+  void on_save_failed() override;
+  void on_superseded() override { also_.on_superseded(); }
+  void on_end(AttemptEnd end) override { also_.on_end(end); }
+
   void set_phase(api::Phase phase);
   void warn(std::string warning);
-
-  void count_saved(std::int64_t bytes);
-  void count_failed();
   void count_processor_time(std::chrono::nanoseconds used);
   api::CheckpointCounts checkpoint_counts() { return state_.lock()->checkpoint_counts; }
 
@@ -44,6 +50,7 @@ class RunReport final : public training::TrainingObserver {
   bool is_all_sent();
 
  private:
+  RunObserver& also_;
   Synchronized<Unsent> state_;
 };
 
