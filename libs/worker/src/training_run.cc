@@ -18,7 +18,7 @@ LogSubject subject_of(const Assignment& assignment) {
 
 TrainingRun::TrainingRun(WorkerParts parts, Assignment assignment, std::function<void()> on_end)
     : parts_(parts),
-      attempt_(parts.clock, parts.server, parts.checkpoints, std::move(assignment)),
+      attempt_(parts.clock, parts.server, parts.checkpoints, std::move(assignment), parts.observer),
       on_end_(std::move(on_end)),
       heartbeat_thread_([this] { heartbeats(); }),
       training_thread_([this] { run(); }) {}

@@ -17,18 +17,16 @@ Error busy(std::string_view why) {
   return {ErrorCode::kConflict, "This worker " + std::string(why) + "; another one must take the operation."};
 }
 
-// Only damage is a reason to go back to the checkpoint before. A disk that can't be read now, or a checkpoint
-// that a newer release wrote, is whole all the same.
-bool is_damage(const Error& error) {
-  return error.code == ErrorCode::kCheckpointCorrupted || error.code == ErrorCode::kCheckpointNotFound;
-}
-
 std::string warning_of_fall_back(CheckpointRef bad, CheckpointRef previous, const Error& damage) {
   return "Checkpoint " + bad.to_string() + " is damaged (" + damage.message +
          "); training goes on from checkpoint " + previous.to_string() + ".";
 }
 
 }  // namespace
+
+bool is_damage(const Error& error) {
+  return error.code == ErrorCode::kCheckpointCorrupted || error.code == ErrorCode::kCheckpointNotFound;
+}
 
 StartRun run_on_threads(WorkerParts parts, std::function<void()> on_idle) {
   return [parts, on_idle = std::move(on_idle)](Assignment assignment) {

@@ -8,6 +8,8 @@
 
 #include "ktrdr/checkpoints/open_checkpoint_store.h"
 #include "ktrdr/core/log.h"
+#include "ktrdr/endpoints/request_metrics.h"
+#include "ktrdr/metrics/process_metrics.h"
 #include "worker_routes.h"
 
 namespace ktrdr::worker {
@@ -18,6 +20,10 @@ constexpr Duration kServerIsAway = std::chrono::milliseconds(250);  // then twic
 constexpr Duration kLongestAway = std::chrono::seconds(2);
 constexpr Duration kAloneForTooLong = std::chrono::seconds(60);
 
+std::filesystem::path models_folder(const WorkerOptions& options) {
+  return options.models.value_or(options.data_dir / "models");
+}
+
 }  // namespace
 
 WorkerProcess::WorkerProcess(Clock& clock, training::EngineFactory& engines, WorkerOptions options,
@@ -26,14 +32,20 @@ WorkerProcess::WorkerProcess(Clock& clock, training::EngineFactory& engines, Wor
                              checkpoints::ModelStore models)
     : clock_(clock),
       options_(std::move(options)),
+      metrics_(
+          clock, [] { return std::chrono::steady_clock::now().time_since_epoch(); }, registry_),
       server_(options_.server, std::move(environment), options_.peers),
+      measured_server_(clock, server_, registry_),
       checkpoints_(std::move(checkpoints)),
+      measured_checkpoints_(clock, *checkpoints_, registry_),
       models_(std::move(models)),
-      worker_(clock, server_, *checkpoints_, {new_worker_id(), options_.name},
-              run_on_threads({clock, server_, *checkpoints_, models_, engines},
+      worker_(clock, measured_server_, measured_checkpoints_, {new_worker_id(), options_.name},
+              run_on_threads({clock, measured_server_, measured_checkpoints_, models_, engines, metrics_},
                              [this] { life_.update([](Life& life) { life.woken = true; }); })),
       last_contact_(clock.monotonic()),
-      away_pause_(kServerIsAway) {}
+      away_pause_(kServerIsAway) {
+  describe_process();
+}
 
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, training::EngineFactory& engines,
                                                             WorkerOptions options,
@@ -41,16 +53,17 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, traini
   options.server.data_dir = options.data_dir;
   if (options.checkpoints.empty()) options.checkpoints = options.data_dir / "checkpoints";
   TRY_ASSIGN(auto checkpoints, checkpoints::open_checkpoint_store(options.checkpoints, environment));
-  TRY_ASSIGN(auto models,
-             checkpoints::ModelStore::open(options.models.value_or(options.data_dir / "models")));
+  TRY_ASSIGN(auto models, checkpoints::ModelStore::open(models_folder(options)));
   std::unique_ptr<WorkerProcess> process(new WorkerProcess(
       clock, engines, std::move(options), std::move(environment), std::move(checkpoints), std::move(models)));
   const std::string token = process->server_.token();
+  const auto table = endpoint_table(process->worker_, process->registry_);
   TRY_ASSIGN(process->http_server_,
              http::Server::start({.address = process->options_.address,
                                   .port = process->options_.port,
-                                  .token = token.empty() ? std::nullopt : std::optional(token)},
-                                 endpoints::make_router(endpoint_table(process->worker_))));
+                                  .token = token.empty() ? std::nullopt : std::optional(token),
+                                  .observer = endpoints::count_requests(process->registry_, table)},
+                                 endpoints::make_router(table)));
   process->registration_thread_ = std::jthread([raw = process.get()] { raw->sign_of_life_loop(); });
   return process;
 }
@@ -58,6 +71,13 @@ Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(Clock& clock, traini
 WorkerProcess::~WorkerProcess() {
   life_.update([](Life& life) { life.ending = true; });
   if (registration_thread_.joinable()) registration_thread_.join();
+}
+
+void WorkerProcess::describe_process() {
+  metrics::add_process_metrics(registry_, clock_, {.name = "worker", .version = kVersion});
+  metrics::add_free_disk_space(registry_, "checkpoints", [this] { return checkpoints_->free_bytes(); });
+  metrics::add_free_disk_space(registry_, "models",
+                               [folder = models_folder(options_)] { return metrics::free_bytes_of(folder); });
 }
 
 ShutDown WorkerProcess::shut_down(Duration at_most) { return worker_.shut_down(at_most); }
@@ -78,6 +98,7 @@ void WorkerProcess::sign_of_life_loop() {
 
 Duration WorkerProcess::sign_of_life() {
   const auto info = server_.register_worker(registration());
+  measured_server_.note_registration(info.ok());
   if (info.ok()) {
     last_contact_ = clock_.monotonic();
     away_pause_ = kServerIsAway;

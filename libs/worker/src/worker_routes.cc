@@ -1,6 +1,7 @@
 #include "worker_routes.h"
 
 #include "ktrdr/endpoints/call.h"
+#include "ktrdr/endpoints/metrics_endpoint.h"
 
 namespace ktrdr::worker {
 namespace {
@@ -9,8 +10,6 @@ using endpoints::call;
 using endpoints::EndpointTable;
 using http::Access;
 using http::Method;
-
-constexpr const char* kVersion = "0.1.0";
 
 Result<api::WorkerRoot> root(const TrainingWorker& worker) {
   const api::WorkerHealth health = worker.health();
@@ -26,7 +25,7 @@ Result<api::MessageResponse> cancel(TrainingWorker& worker, const OperationId& i
 
 }  // namespace
 
-EndpointTable endpoint_table(TrainingWorker& worker) {
+EndpointTable endpoint_table(TrainingWorker& worker, metrics::Registry& registry) {
   EndpointTable table = {
       {.method = Method::kGet,
        .path = "/",
@@ -58,7 +57,8 @@ EndpointTable endpoint_table(TrainingWorker& worker) {
        .name = "cancel_training",
        .summary = "Stop at the next batch and save the place.",
        .errors = {ErrorCode::kNotFound},
-       .call = call([&worker](const OperationId& id) { return cancel(worker, id); })}};
+       .call = call([&worker](const OperationId& id) { return cancel(worker, id); })},
+      endpoints::metrics_endpoint(registry)};
   endpoints::add_documentation(
       table,
       {.name = "ktrdr training worker", .version = kVersion, .description = "What the control plane calls."});

@@ -2,11 +2,14 @@
 #pragma once
 
 #include "ktrdr/endpoints/endpoint.h"
+#include "ktrdr/metrics/registry.h"
 #include "ktrdr/worker/training_worker.h"
 
 namespace ktrdr::worker {
 
-// With its documentation; the handlers keep a reference to the worker.
-endpoints::EndpointTable endpoint_table(TrainingWorker& worker);
+inline constexpr const char* kVersion = "0.1.0";
+
+// With its documentation; the handlers keep references to both.
+endpoints::EndpointTable endpoint_table(TrainingWorker& worker, metrics::Registry& registry);
 
 }  // namespace ktrdr::worker

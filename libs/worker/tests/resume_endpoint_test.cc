@@ -14,6 +14,7 @@
 #include "ktrdr/client/testing/scripted_server.h"
 #include "ktrdr/core/testing/matchers.h"
 #include "ktrdr/core/testing/temporary_folder.h"
+#include "ktrdr/metrics/testing/exposition.h"
 #include "ktrdr/strategy/testing/market_generator.h"
 #include "ktrdr/strategy/testing/strategy_text.h"
 #include "ktrdr/training/local_training_orchestrator.h"
@@ -301,6 +302,10 @@ TEST_F(ResumeEndpoint, ADamagedNewestFallsBackAndTellsTheServerBeforeItTrains) {
   EXPECT_EQ(rewind.bad, (CheckpointRef{1, 2}));
   EXPECT_EQ(rewind.previous, (CheckpointRef{1, 1}));
   EXPECT_THAT(rewind.reason, HasSubstr("model.safetensors"));
+  const metrics::testing::Exposition scrape(ask("GET", "/metrics").body);
+  EXPECT_EQ(scrape.value("ktrdr_checkpoint_restores_total", {{"outcome", "damaged"}}), 1);
+  EXPECT_EQ(scrape.value("ktrdr_checkpoint_restores_total", {{"outcome", "restored"}}), 1);
+  EXPECT_EQ(scrape.value("ktrdr_checkpoint_fallbacks_total"), 1);
   stop_training();
 }
 

@@ -2,8 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
-
 #include "ktrdr/api/testing/openapi_checker.h"
 #include "ktrdr/client/http_client.h"
 #include "ktrdr/client/testing/scripted_server.h"
@@ -11,6 +9,7 @@
 #include "ktrdr/core/testing/matchers.h"
 #include "ktrdr/http/server.h"
 #include "ktrdr/worker/server_link.h"
+#include "unreadable_store.h"
 #include "worker_routes.h"
 
 namespace ktrdr::worker {
@@ -18,34 +17,6 @@ namespace {
 
 using ktrdr::testing::FailsWith;
 using ::testing::IsEmpty;
-
-// A store that answers every load with one error.
-class UnreadableStore final : public checkpoints::CheckpointStore {
- public:
-  explicit UnreadableStore(Error answer) : answer_(std::move(answer)) {}
-
-  Result<checkpoints::StoredCheckpoint> put(const checkpoints::CheckpointContent&) override {
-    return answer_;
-  }
-  Result<checkpoints::VerifiedCheckpoint> load(const OperationId&, CheckpointRef) const override {
-    ++loads_;
-    return answer_;
-  }
-  Result<std::vector<CheckpointRef>> list(const OperationId&) const override { return answer_; }
-  Result<std::vector<OperationId>> operations() const override { return answer_; }
-  Result<void> remove(const OperationId&, CheckpointRef) override { return answer_; }
-  Result<void> remove_operation(const OperationId&) override { return answer_; }
-  Result<std::size_t> remove_leftovers(const OperationId&,
-                                       const std::function<bool(CheckpointRef)>&) override {
-    return answer_;
-  }
-
-  int loads() const { return loads_; }
-
- private:
-  const Error answer_;
-  mutable std::atomic<int> loads_ = 0;
-};
 
 struct Bench {
   explicit Bench(Error answer) : store(std::move(answer)) {
@@ -58,6 +29,7 @@ struct Bench {
 
   client::testing::ScriptedServer server;
   ktrdr::testing::ManualClock clock;
+  metrics::Registry registry;
   ServerLink link{{.url = server.url()}, [](const std::string&) { return std::nullopt; }};
   UnreadableStore store;
   TrainingWorker worker{clock, link, store, {{"worker-1"}, "desk"}, [](Assignment) -> std::shared_ptr<Run> {
@@ -133,7 +105,8 @@ TEST(TrainingWorker, AnIdThatIsNoIdReachesNobody) {
 
 TEST(TrainingWorker, AnswersOverHttpAsItsDocumentSays) {
   Bench bench({ErrorCode::kCheckpointCorrupted, "damaged"});
-  const auto server = http::Server::start({}, endpoints::make_router(endpoint_table(bench.worker)));
+  const auto server =
+      http::Server::start({}, endpoints::make_router(endpoint_table(bench.worker, bench.registry)));
   ASSERT_TRUE(server.ok());
   const std::string url = "http://127.0.0.1:" + std::to_string((*server)->port());
   client::HttpClient http;
@@ -145,6 +118,7 @@ TEST(TrainingWorker, AnswersOverHttpAsItsDocumentSays) {
   const std::vector<api::testing::Exchange> expected = {
       {"GET", "/", "", 200},
       {"GET", "/health", "", 200},
+      {"GET", "/metrics", "", 200},
       {"GET", "/api/v1/docs", "", 200},
       {"POST", "/training/resume", R"({"operation_id":"op_1"})", 422},
       {"POST", "/training/resume", R"({"operation_id":"../../x"})", 400},

@@ -19,6 +19,7 @@
 #include "ktrdr/training/engine.h"
 #include "ktrdr/training/resume.h"
 #include "ktrdr/worker/run.h"
+#include "ktrdr/worker/run_observer.h"
 #include "ktrdr/worker/server_api.h"
 
 namespace ktrdr::worker {
@@ -30,6 +31,7 @@ struct WorkerParts {
   checkpoints::CheckpointStore& checkpoints;
   checkpoints::ModelStore& models;
   training::EngineFactory& engines;
+  RunObserver& observer;
 };
 
 struct WorkerIdentity {
@@ -42,6 +44,10 @@ enum class ShutDown {
   kHandedBack,  // saved, and the server knows
   kOutOfTime,   // still not ended: what counts is on the disk, and the process must go
 };
+
+// Only damage is a reason to go back to the checkpoint before. A disk that can't be read now, or a checkpoint
+// that a newer release wrote, is whole all the same.
+bool is_damage(const Error& error);
 
 // Trains on threads. `on_idle` is called, from any of them, whenever a training has ended: work may come
 // again.

@@ -13,8 +13,12 @@
 #include "ktrdr/checkpoints/model_store.h"
 #include "ktrdr/client/server_address.h"
 #include "ktrdr/http/server.h"
+#include "ktrdr/metrics/registry.h"
+#include "ktrdr/worker/measured_checkpoint_store.h"
+#include "ktrdr/worker/measured_server.h"
 #include "ktrdr/worker/server_link.h"
 #include "ktrdr/worker/training_worker.h"
+#include "ktrdr/worker/worker_metrics.h"
 
 namespace ktrdr::worker {
 
@@ -53,6 +57,7 @@ class WorkerProcess {
 
   void sign_of_life_loop();
   Duration sign_of_life();
+  void describe_process();
   api::WorkerRegistration registration() const;
 
   struct Life {
@@ -62,8 +67,12 @@ class WorkerProcess {
 
   Clock& clock_;
   const WorkerOptions options_;
+  metrics::Registry registry_;
+  WorkerMetrics metrics_;
   ServerLink server_;
+  MeasuredServer measured_server_;
   std::unique_ptr<checkpoints::CheckpointStore> checkpoints_;
+  MeasuredCheckpointStore measured_checkpoints_;
   checkpoints::ModelStore models_;
   Synchronized<Life> life_;  // before worker_, whose last training still wakes it
   TrainingWorker worker_;
