@@ -48,6 +48,10 @@ TEST(CheckpointFailures, AFullDiskIsToldEverywhereTrainingGoesOnAndTheNextSaveIs
   ASSERT_TRUE(wait_until([&] { return seen.checkpoint_counts->failed >= 3 && !seen.warnings.empty(); }));
   EXPECT_THAT(seen.warnings.front(), HasSubstr("was not saved"));
   EXPECT_GE(scrape(system, system.url()).value("ktrdr_checkpoint_failures_total").value_or(0), 3);
+  EXPECT_GE(scrape(system, system.worker_url("alpha"))
+                .value("ktrdr_checkpoint_saves_total", {{"outcome", "failed"}})
+                .value_or(0),
+            3);
   const auto log = read_file(system.folder() / "alpha.log", 1 << 22);
   ASSERT_TRUE(log.ok());
   EXPECT_THAT(*log, HasSubstr("a checkpoint was not saved"));

@@ -178,6 +178,20 @@ void TestSystem::wait_for_workers(std::int64_t count) {
   EXPECT_TRUE(there) << "waited for " << count << " workers";
 }
 
+std::string TestSystem::worker_url(const std::string& name) {
+  std::string url;
+  const bool there = eventually([&] {
+    const auto workers = api().workers();
+    if (!workers.ok()) return false;
+    const auto worker = std::find_if(workers->begin(), workers->end(),
+                                     [&](const api::WorkerInfo& one) { return one.name == name; });
+    if (worker != workers->end()) url = worker->endpoint_url;
+    return !url.empty();
+  });
+  EXPECT_TRUE(there) << "waited for worker " << name;
+  return url;
+}
+
 void TestSystem::wait_for_a_free_worker() {
   const bool there = eventually([&] {
     const auto workers = api().workers();

@@ -63,6 +63,7 @@ class TestSystem {
   client::ApiClient& api();
   std::string token() const;
   std::string url() const;
+  std::string worker_url(const std::string& name);  // waits until it has registered
   OperationId start_training(const TrainingWish& wish);
   api::Operation operation(const OperationId& id);
   // Fails the test when the operation does not get there in time.
