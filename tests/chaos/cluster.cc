@@ -192,6 +192,8 @@ void Cluster::add_server(std::size_t i, const ClusterOptions& options) {
     command.arguments.insert(command.arguments.end(),
                              {"--max-restarts", std::to_string(options.max_restarts)});
   }
+  for (std::size_t worker = 0; worker < kWorkers; ++worker)
+    command.arguments.insert(command.arguments.end(), {"--allow-host", address_of_worker(worker)});
   command = with_a_clock(name, std::move(command));
   if (!options.sql_edits.empty()) make_mistakes(command, options.sql_edits);
   servers_.push_back(std::make_unique<Member>(name, std::move(command), data_dir / "server.url", score_));
