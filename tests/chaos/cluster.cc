@@ -135,7 +135,9 @@ void Member::read_address() {
 
 // ---- Cluster ----
 
-Cluster::Cluster(Score& score, const ClusterOptions& options) : token_(random_hex(32)), score_(score) {
+Cluster::Cluster(Score& score, const ClusterOptions& options)
+    : token_(random_hex(32)), score_(score), can_partition_(!options.no_partitions) {
+  if (options.no_partitions) score.impossible(Fault::kWorkerPartitioned, *options.no_partitions);
   if (options.no_mounts) score.impossible(Fault::kDiskFull, *options.no_mounts);
   else disk_.emplace(testing::SmallDisk::Kind::kMemory, kDiskMegabytes);
   if (!can_fake_time()) score.impossible(Fault::kClockJumped, "no libfaketime");
@@ -190,6 +192,8 @@ void Cluster::add_server(std::size_t i, const ClusterOptions& options) {
     command.arguments.insert(command.arguments.end(),
                              {"--max-restarts", std::to_string(options.max_restarts)});
   }
+  for (std::size_t worker = 0; worker < kWorkers; ++worker)
+    command.arguments.insert(command.arguments.end(), {"--allow-host", address_of_worker(worker)});
   command = with_a_clock(name, std::move(command));
   if (!options.sql_edits.empty()) make_mistakes(command, options.sql_edits);
   servers_.push_back(std::make_unique<Member>(name, std::move(command), data_dir / "server.url", score_));
@@ -198,10 +202,12 @@ void Cluster::add_server(std::size_t i, const ClusterOptions& options) {
 
 void Cluster::add_worker(std::size_t i) {
   const std::string name = "worker-" + std::to_string(i);
-  for (auto& link : worker_links_[i]) link.count_answers_with("\"STALE\"");
+  const std::string address = address_of_worker(i);
+  for (std::size_t server = 0; server < kServers; ++server)
+    worker_links_[i].emplace_back(address).count_answers_with("\"STALE\"");
   Command command{.program = program("ktrdr-worker"),
-                  .arguments = {"--data-dir", prepared_data_dir(name), "--name", name, "--url",
-                                worker_links_[i][i % kServers].url(), "--peer",
+                  .arguments = {"--data-dir", prepared_data_dir(name), "--name", name, "--address", address,
+                                "--url", worker_links_[i][i % kServers].url(), "--peer",
                                 worker_links_[i][(i + 1) % kServers].url(), "--checkpoints", checkpoints(),
                                 "--models", folder_ / "models"}};
   workers_.push_back(

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -58,9 +59,10 @@ class Member {
 };
 
 struct ClusterOptions {
-  int max_restarts = 0;                  // used when the server knows the option
-  std::optional<std::string> no_mounts;  // why nothing can be mounted
-  std::string sql_edits;                 // the servers' mistake: see mutant.h
+  int max_restarts = 0;                      // used when the server knows the option
+  std::optional<std::string> no_mounts;      // why nothing can be mounted
+  std::optional<std::string> no_partitions;  // why no packet can be dropped
+  std::string sql_edits;                     // the servers' mistake: see mutant.h
 };
 
 class Cluster {
@@ -79,6 +81,9 @@ class Cluster {
   system_test::FaultProxy& worker_link(std::size_t worker, std::size_t server) {
     return worker_links_[worker][server];
   }
+  // Where a worker listens, and its own ends of its links: whoever speaks with it uses this address.
+  static std::string address_of_worker(std::size_t worker) { return "127.0.1." + std::to_string(worker + 1); }
+  bool can_partition() const { return can_partition_; }  // else no address can be cut off
   system_test::FaultProxy& database_link(std::size_t server) { return database_links_[server]; }
   system_test::FaultProxy& people_link(std::size_t server) { return people_links_[server]; }
 
@@ -108,9 +113,10 @@ class Cluster {
   Score& score_;
   storage::testing::PostgresCluster database_;
   std::optional<testing::SmallDisk> disk_;
+  const bool can_partition_;
   bool restarts_by_itself_ = false;
   std::array<system_test::FaultProxy, kServers> database_links_, people_links_;
-  std::array<std::array<system_test::FaultProxy, kServers>, kWorkers> worker_links_;
+  std::array<std::deque<system_test::FaultProxy>, kWorkers> worker_links_;
   std::vector<std::unique_ptr<Member>> servers_, workers_;
 };
 

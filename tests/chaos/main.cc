@@ -10,6 +10,7 @@
 #include "mount_namespace.h"
 #include "mutant.h"
 #include "nemesis.h"
+#include "network_namespace.h"
 #include "person.h"
 #include "postman.h"
 
@@ -287,7 +288,8 @@ int run_mutants(const Options& options) {
 }  // namespace ktrdr::chaos
 
 int main(int argc, char** argv) {
-  const auto no_mounts = ktrdr::chaos::enter_own_mount_namespace();  // before any thread
+  const auto no_mounts = ktrdr::chaos::enter_own_mount_namespace();  // both before any thread
+  const auto no_partitions = ktrdr::chaos::enter_own_network_namespace();
   CLI::App app(
       "Kills, freezes, cuts off and confuses a whole installation, and checks that nothing is lost.");
   ktrdr::chaos::Options options;
@@ -307,5 +309,6 @@ int main(int argc, char** argv) {
                "Instead: makes the product's mistakes one at a time, and fails when one is not found");
   CLI11_PARSE(app, argc, argv);
   options.cluster.no_mounts = no_mounts;
+  options.cluster.no_partitions = no_partitions;
   return with_mutants ? ktrdr::chaos::run_mutants(options) : ktrdr::chaos::run(options);
 }

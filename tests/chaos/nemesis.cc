@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "network_namespace.h"
+
 namespace ktrdr::chaos {
 namespace {
 
@@ -17,7 +19,17 @@ constexpr Duration kUntilNext = Duration(0);
 
 // How often a fault is in the deck, whom it can hit, and how long it lasts. A deck is played to its end
 // before it is shuffled again, so that every fault strikes.
-enum class Where { kWorker, kServer, kDatabase, kWorkerLink, kDatabaseLink, kAnyLink, kDisk, kClock };
+enum class Where {
+  kWorker,
+  kServer,
+  kDatabase,
+  kWorkerLink,
+  kWorkerNetwork,
+  kDatabaseLink,
+  kAnyLink,
+  kDisk,
+  kClock
+};
 struct FaultKind {
   Fault fault;
   int copies;
@@ -36,6 +48,7 @@ constexpr FaultKind kKinds[] = {
     {Fault::kDatabaseFrozen, 1, Where::kDatabase, part_of_lease(0.5), part_of_lease(1.4)},
     {Fault::kDatabaseRestarted, 1, Where::kDatabase, kUntilNext, kUntilNext},
     {Fault::kWorkerCutOff, 2, Where::kWorkerLink, part_of_lease(0.5), part_of_lease(2)},
+    {Fault::kWorkerPartitioned, 3, Where::kWorkerNetwork, part_of_lease(0.5), part_of_lease(2)},
     {Fault::kDatabaseCutOff, 1, Where::kDatabaseLink, part_of_lease(0.5), part_of_lease(1.5)},
     {Fault::kSlow, 2, Where::kAnyLink, milliseconds(1000), milliseconds(3000)},
     {Fault::kReset, 3, Where::kAnyLink, kUntilNext, milliseconds(500)},
@@ -180,6 +193,7 @@ std::string Nemesis::where(const Card& card) const {
     case Where::kWorkerLink:
     case Where::kDatabaseLink:
     case Where::kAnyLink: return "links";  // one of them at a time: a mode is not a sum
+    case Where::kWorkerNetwork: return "network of " + cluster_.worker(card.victim % kWorkers).name();
     case Where::kDisk: return "disk";
     case Where::kClock: return "clock";
   }
@@ -227,6 +241,13 @@ void Nemesis::strike(const Card& card) {
       break;
     case Fault::kWorkerCutOff:
     case Fault::kDatabaseCutOff: set_mode(LinkMode::kBlackhole); break;
+    case Fault::kWorkerPartitioned: {
+      if (!cluster_.can_partition()) return;
+      const std::string address = Cluster::address_of_worker(card.victim % kWorkers);
+      cut_off(address);
+      wound(place, lasts, [address] { reconnect(address); });
+      break;
+    }
     case Fault::kSlow: set_mode(LinkMode::kDelay, milliseconds(20 + card.victim / 64 % 200)); break;
     case Fault::kReset: set_mode(LinkMode::kReset); break;
     case Fault::kDiskFull:

@@ -51,6 +51,7 @@ constexpr const char* kFaults[] = {
     "database frozen",
     "database restarted",
     "worker cut off from a server",
+    "worker partitioned from everybody, packets dropped",
     "server cut off from the database",
     "connections slow",
     "connections reset",

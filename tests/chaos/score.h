@@ -47,6 +47,7 @@ enum class Fault {
   kDatabaseFrozen,
   kDatabaseRestarted,
   kWorkerCutOff,
+  kWorkerPartitioned,
   kDatabaseCutOff,
   kSlow,
   kReset,

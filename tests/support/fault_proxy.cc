@@ -21,10 +21,10 @@ constexpr std::size_t kMostInFlight = 256 * 1024;
 constexpr std::size_t kPiece = 16 * 1024;
 constexpr Duration kIdle = std::chrono::milliseconds(1000);
 
-sockaddr_in loopback(int port) {
+sockaddr_in at(const std::string& host, int port) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CHECK(::inet_pton(AF_INET, host.c_str(), &address.sin_addr) == 1, "a test knows an address");
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   return address;
 }
@@ -36,7 +36,7 @@ const sockaddr* plain(const Address& address) {
 
 int connect_to_port(int port) {
   const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const sockaddr_in address = loopback(port);
+  const sockaddr_in address = at("127.0.0.1", port);
   if (port != 0 && ::connect(socket, plain(address), sizeof address) == 0) return socket;
   ::close(socket);
   return -1;
@@ -137,9 +137,9 @@ struct FaultProxy::Connection {
   std::string unread_answers;  // what was not searched yet
 };
 
-FaultProxy::FaultProxy() {
+FaultProxy::FaultProxy(std::string host) : host_(std::move(host)) {
   listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  sockaddr_in address = loopback(0);
+  sockaddr_in address = at(host_, 0);
   socklen_t size = sizeof address;
   CHECK(::bind(listener_, plain(address), size) == 0 && ::listen(listener_, 128) == 0,
         "a test may listen on this machine");

@@ -25,13 +25,14 @@ enum class LinkMode {
 
 class FaultProxy {
  public:
-  FaultProxy();  // on a free port of this machine; refuses until it knows where to
+  // On a free port of one of this machine's addresses; refuses until it knows where to.
+  explicit FaultProxy(std::string host = "127.0.0.1");
   ~FaultProxy();
   FaultProxy(const FaultProxy&) = delete;
   FaultProxy& operator=(const FaultProxy&) = delete;
 
   int port() const { return port_; }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::string url() const { return "http://" + host_ + ":" + std::to_string(port_); }
 
   // Where new connections go: a port of this machine, or a socket's path.
   void forward_to(int port);
@@ -62,6 +63,7 @@ class FaultProxy {
   void move_bytes(const Orders& orders);
   void wake();
 
+  const std::string host_;
   int listener_ = -1, port_ = 0;
   int wake_read_ = -1, wake_write_ = -1;
   std::atomic<std::int64_t> counted_ = 0;

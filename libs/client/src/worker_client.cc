@@ -46,8 +46,7 @@ Result<api::TrainingStartedResponse> WorkerClient::resume(const WorkerEndpoint& 
 }
 
 Result<void> WorkerClient::cancel(const WorkerEndpoint& worker, const OperationId& id) {
-  TRY_ASSIGN(const HttpAnswer answer,
-             send(worker, {"DELETE", "/api/v1/operations/" + id.value + "/cancel", "{}"}));
+  TRY_ASSIGN(const HttpAnswer answer, send(worker, {"DELETE", "/api/v1/operations/" + id.value + "/cancel"}));
   if (!internal::is_success(answer)) return internal::error_of(worker_at(worker.url), answer);
   return {};
 }

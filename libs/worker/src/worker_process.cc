@@ -102,12 +102,23 @@ Duration WorkerProcess::sign_of_life() {
   if (info.ok()) {
     last_contact_ = clock_.monotonic();
     away_pause_ = kServerIsAway;
+    refused_because_.clear();
     return Duration(info->heartbeat_interval_ms);
   }
-  log(LogLevel::kDebug, "the server does not answer", {{"error", info.error().describe()}});
+  tell_why(info.error());
   const bool alone = clock_.monotonic() - last_contact_ > kAloneForTooLong && !worker_.current_operation();
   if (options_.exit_when_idle_alone && alone) wants_to_end_ = true;
   return std::exchange(away_pause_, std::min(2 * away_pause_, kLongestAway));
+}
+
+// A server that is away comes back; one that refuses does so until somebody reads why.
+void WorkerProcess::tell_why(const Error& not_registered) {
+  const std::string reason = not_registered.describe();
+  if (not_registered.code == ErrorCode::kUnavailable) {
+    log(LogLevel::kDebug, "the server does not answer", {{"error", reason}});
+  } else if (std::exchange(refused_because_, reason) != reason) {
+    log(LogLevel::kWarning, "the server refuses this worker", {{"error", reason}});
+  }
 }
 
 api::WorkerRegistration WorkerProcess::registration() const {

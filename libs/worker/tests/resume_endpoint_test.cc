@@ -12,6 +12,7 @@
 #include "ktrdr/checkpoints/file_checkpoint_store.h"
 #include "ktrdr/client/http_client.h"
 #include "ktrdr/client/testing/scripted_server.h"
+#include "ktrdr/client/worker_client.h"
 #include "ktrdr/core/testing/matchers.h"
 #include "ktrdr/core/testing/temporary_folder.h"
 #include "ktrdr/metrics/testing/exposition.h"
@@ -192,6 +193,17 @@ TEST_F(ResumeEndpoint, AnswersStartedWithTheEpochAndTrainsOnInTheBackground) {
   // The training never ends by itself, and yet the answer is here.
   EXPECT_THAT(ask("GET", "/health").body, HasSubstr("\"busy\""));
   EXPECT_GE(stop_training().progress.context.epoch, kept_.front().start_epoch);
+}
+
+// The server's own client, so that both sides mean the same request.
+TEST_F(ResumeEndpoint, TheServersCancelIsTaken) {
+  leave_checkpoint(2);
+  start_worker();
+  ASSERT_EQ(resume().status, 200);
+  client::WorkerClient server("");
+  EXPECT_THAT(server.cancel({"http://127.0.0.1:" + std::to_string(worker_->port())}, kOperation),
+              testing::IsOk());
+  stop_training();
 }
 
 TEST_F(ResumeEndpoint, ClaimsTheAttemptOnceAndNamesItEver) {

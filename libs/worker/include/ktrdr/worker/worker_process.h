@@ -58,6 +58,7 @@ class WorkerProcess {
   void sign_of_life_loop();
   Duration sign_of_life();
   void describe_process();
+  void tell_why(const Error& not_registered);
   api::WorkerRegistration registration() const;
 
   struct Life {
@@ -78,7 +79,8 @@ class WorkerProcess {
   TrainingWorker worker_;
   std::unique_ptr<http::Server> http_server_;
   Duration last_contact_;
-  Duration away_pause_;  // before the next try
+  Duration away_pause_;          // before the next try
+  std::string refused_because_;  // what the log knows already
   std::atomic<bool> wants_to_end_ = false;
   std::jthread registration_thread_;
 };
